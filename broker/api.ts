@@ -1,0 +1,92 @@
+/**
+ * How an API is declared: key, versions, messages and handler in one value. The table in
+ * apis/index.ts lists them; ApiVersions, metrics and documentation are derived from it.
+ */
+
+import type { Decoded, Input, Message, VersionRange } from '../protocol/schema.ts';
+import type { Services } from './services.ts';
+
+/** The connection a request came in on, as handlers see it. */
+export interface ClientConnection {
+  /** Unique within the process. */
+  readonly id: number;
+  readonly remoteAddress: string;
+  /** Host and port that clients of this listener are told to connect to. */
+  readonly advertised: { readonly host: string; readonly port: number };
+  /** What ApiVersions v3+ said, empty before. */
+  clientSoftwareName: string;
+  clientSoftwareVersion: string;
+  readonly closed: boolean;
+  /** Calls back once when the connection goes; returns how to take that back. */
+  onClose(listener: () => void): () => void;
+}
+
+export interface RequestContext {
+  readonly services: Services;
+  readonly connection: ClientConnection;
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly correlationId: number;
+  /** Empty when the client sent null. */
+  readonly clientId: string;
+}
+
+/**
+ * What a handler gives. The synchronous part of a handler fixes the order: the next request of the
+ * connection starts when the handler has returned. Where fixing the order must wait (a held
+ * Produce), `Staged.ordered` says when the next may start. Answers leave in request order.
+ */
+export type Answer<R> = R | Promise<R> | Staged<R>;
+
+/** Two stages: the order is fixed when `ordered` resolves (it never rejects), the answer comes later. */
+export class Staged<R> {
+  readonly ordered: Promise<void>;
+  readonly answer: Promise<R>;
+
+  constructor(ordered: Promise<void>, answer: Promise<R>) {
+    this.ordered = ordered;
+    this.answer = answer;
+  }
+}
+
+/** What a handler gives when nothing is to be sent (Produce with acks=0). */
+export const NO_RESPONSE: unique symbol = Symbol('no response');
+/** What a handler gives when the connection is to be closed without an answer. */
+export const CLOSE_CONNECTION: unique symbol = Symbol('close the connection');
+export type NoResponse = typeof NO_RESPONSE | typeof CLOSE_CONNECTION;
+
+export interface Api<Request extends Message = Message, Response extends Message = Message> {
+  readonly name: string;
+  readonly key: number;
+  /** Versions served: exactly Apache Kafka 4.4's stable ones. */
+  readonly versions: VersionRange;
+  readonly request: Request;
+  readonly response: Response;
+  /** Estimate of what handling keeps in memory beside the frame, for a frame of so many bytes. */
+  readonly memory: (frameBytes: number) => number;
+  handle(context: RequestContext, request: Decoded<Request>): Answer<Input<Response> | NoResponse>;
+  /** The answer to a request whose handler threw: the declaration's error fields filled in. */
+  readonly onError: (
+    context: RequestContext,
+    request: Decoded<Request>,
+    errorCode: number,
+    message: string,
+  ) => Input<Response> | NoResponse;
+}
+
+/** Declares an API; `memory` defaults to what decoding the frame makes of it. */
+export function api<Request extends Message, Response extends Message>(
+  declaration: Omit<Api<Request, Response>, 'key' | 'memory'> & {
+    readonly memory?: (frameBytes: number) => number;
+  },
+): Api<Request, Response> {
+  return {
+    memory: (frameBytes) => frameBytes,
+    ...declaration,
+    key: declaration.request.key,
+  };
+}
+
+/** Any API, as the table holds it. */
+// biome-ignore lint/suspicious/noExplicitAny: the table holds handlers of all messages.
+export type AnyApi = Api<any, any>;

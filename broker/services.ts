@@ -1,0 +1,48 @@
+/**
+ * What handlers work with, made once by the composition (broker.ts). Each is an interface here and
+ * a class in a file of its own, so that no room imports another's inside.
+ */
+
+import type { BatchHeader } from '../protocol/record-batch.ts';
+import type { Env } from '../storage/env.ts';
+import type {
+  AppendResult,
+  LogOptions,
+  LogSlice,
+  LogStore,
+  PartitionLogView,
+} from '../storage/types.ts';
+import type { Config } from './config.ts';
+import type { FetchSessions } from './fetch-sessions.ts';
+import type { GroupCoordinator } from './groups/coordinator.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+import type { Metrics } from './metrics.ts';
+import type { Partition } from './partition.ts';
+import type { ProducerIds } from './producer-ids.ts';
+import type { TopicConfig, Topics } from './topics.ts';
+import type { Watchers } from './watchers.ts';
+
+export interface Services {
+  readonly env: Env;
+  readonly config: Config;
+  readonly nodeId: number;
+  readonly clusterId: string;
+  readonly logs: LogStore;
+  readonly topics: Topics;
+  readonly groups: GroupCoordinator;
+  readonly producerIds: ProducerIds;
+  readonly fetchSessions: FetchSessions;
+  readonly watchers: Watchers;
+  readonly metrics: Metrics;
+  readonly memory: MemoryBudget;
+}
+
+export type {
+  AppendResult,
+  BatchHeader,
+  LogOptions,
+  LogSlice,
+  Partition,
+  PartitionLogView,
+  TopicConfig,
+};

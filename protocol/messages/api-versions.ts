@@ -1,0 +1,48 @@
+/** ApiVersions, API key 18. Source: Kafka 4.4's message definitions. */
+
+import { array, bool, int16, int32, int64, message, string } from '../schema.ts';
+
+export const ApiVersionsRequest = message(
+  'ApiVersionsRequest',
+  { key: 18, type: 'request', versions: '0-5', flexible: '3+' },
+  {
+    clientSoftwareName: string('3+', { default: '' }),
+    clientSoftwareVersion: string('3+', { default: '' }),
+    clusterId: string('5+', { nullable: '5+', default: null }),
+    nodeId: int32('5+', { default: -1 }),
+  },
+);
+
+export const ApiVersionsResponse = message(
+  'ApiVersionsResponse',
+  { key: 18, type: 'response', versions: '0-5', flexible: '3+' },
+  {
+    errorCode: int16('0+'),
+    apiKeys: array('0+', {
+      apiKey: int16('0+'),
+      minVersion: int16('0+'),
+      maxVersion: int16('0+'),
+    }),
+    throttleTimeMs: int32('1+', { default: 0 }),
+    supportedFeatures: array(
+      '3+',
+      {
+        name: string('3+', { default: '' }),
+        minVersion: int16('3+', { default: 0 }),
+        maxVersion: int16('3+', { default: 0 }),
+      },
+      { default: [], tag: 0, tagged: '3+' },
+    ),
+    finalizedFeaturesEpoch: int64('3+', { default: -1, tag: 1, tagged: '3+' }),
+    finalizedFeatures: array(
+      '3+',
+      {
+        name: string('3+', { default: '' }),
+        maxVersionLevel: int16('3+', { default: 0 }),
+        minVersionLevel: int16('3+', { default: 0 }),
+      },
+      { default: [], tag: 2, tagged: '3+' },
+    ),
+    zkMigrationReady: bool('3+', { default: false, tag: 3, tagged: '3+' }),
+  },
+);

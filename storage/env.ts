@@ -1,0 +1,103 @@
+/**
+ * The world as the storage and the broker see it: time, disk, randomness and the log are values
+ * handed in, so that a whole broker runs in a simulated world from one seed. No other module reads
+ * the clock, touches the disk or draws a random number.
+ */
+
+/** A timer that was set; cancelling one that has fired does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Wall clock, milliseconds since 1970, integer. May jump. */
+  now(): number;
+  /** Milliseconds since some start, with fractions; never goes back. For waits and durations. */
+  monotonic(): number;
+  /** Calls `fire` once, `delayMs` from now on the monotonic clock. Does not keep a process alive. */
+  setTimer(delayMs: number, fire: () => void): Timer;
+  /** Calls `run` after the input that is already there has been taken in (setImmediate). */
+  defer(run: () => void): void;
+}
+
+export interface Random {
+  /** So many random bytes. */
+  bytes(count: number): Buffer;
+  /** A number in [0, 1). */
+  fraction(): number;
+}
+
+/**
+ * How a file is opened: `read` and `write` (reading too) want it there, `create` makes it new, for
+ * reading and writing, and fails with EEXIST when it is there.
+ */
+export type OpenMode = 'read' | 'write' | 'create';
+
+/** An open file. Every failure is an Error with Node's `code` (`ENOSPC`, `EIO`, ...). */
+export interface DiskFile {
+  readonly path: string;
+  /** Fills `length` bytes of `target` from `targetStart`; fewer only at the file's end. */
+  read(target: Buffer, targetStart: number, length: number, position: number): Promise<number>;
+  readSync(target: Buffer, targetStart: number, length: number, position: number): number;
+  /** Writes all buffers one after the other from `position`; either all of it or an error. */
+  write(buffers: readonly Buffer[], position: number): Promise<void>;
+  writeSync(buffers: readonly Buffer[], position: number): void;
+  /** Makes what was written durable (fdatasync). A failure is final: never try again. */
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  /** Size in bytes, and what names the file on this host. */
+  stat(): Promise<FileStat>;
+  close(): Promise<void>;
+}
+
+export interface FileStat {
+  readonly sizeBytes: number;
+  readonly isDirectory: boolean;
+  readonly device: number;
+  readonly inode: number;
+  readonly modifiedMs: number;
+}
+
+/** The file system. Paths are absolute or relative to the process; names are durable after `syncDir`. */
+export interface Disk {
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
+  /** The whole file; undefined when there is none. */
+  readFile(path: string): Promise<Buffer | undefined>;
+  /** Undefined when there is nothing at the path. */
+  stat(path: string): Promise<FileStat | undefined>;
+  /** Names in a folder, sorted; an empty list when there is no such folder. */
+  list(path: string): Promise<string[]>;
+  /** Makes a folder and those above it. */
+  makeDir(path: string): Promise<void>;
+  /** Replaces `to` when it is there. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file; nothing happens when there is none. */
+  remove(path: string): Promise<void>;
+  /** Removes a folder and all in it; nothing happens when there is none. */
+  removeTree(path: string): Promise<void>;
+  /** Makes creations, renames and removals in a folder durable. */
+  syncDir(path: string): Promise<void>;
+}
+
+/** What identifies the machine, for the offset leases and the lock on the data folder. */
+export interface Host {
+  readonly bootId: string;
+  readonly hostName: string;
+  readonly processId: number;
+}
+
+/** Structured log, in pino's shape: values first, then the sentence. */
+export interface Logger {
+  debug(values: object, text: string): void;
+  info(values: object, text: string): void;
+  warn(values: object, text: string): void;
+  error(values: object, text: string): void;
+}
+
+export interface Env {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly host: Host;
+  readonly log: Logger;
+}

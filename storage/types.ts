@@ -1,0 +1,192 @@
+/**
+ * What the rooms around the storage see of it: the log of one partition, and the logs of all.
+ * Offsets are safe integers; an "end" is the offset after the last one.
+ */
+
+import type { BatchHeader } from '../protocol/record-batch.ts';
+
+/** Storage options of one topic, in storage's own words; broker/config.ts derives them. */
+export interface LogOptions {
+  /** `segment.bytes`: a segment is rolled before it would grow past this. */
+  readonly segmentBytes: number;
+  /** `segment.ms`: a segment is rolled when its first record is older than this. */
+  readonly segmentMs: number;
+  readonly segmentIndexBytes: number;
+  readonly indexIntervalBytes: number;
+  readonly fileDeleteDelayMs: number;
+  /** `flush.messages`: 1 makes acks=all wait for the durable mark. */
+  readonly flushMessages: number;
+  readonly flushMs: number;
+  readonly producerIdExpirationMs: number;
+  /** Which mark readers may see up to: `fetch.visibility`. */
+  readonly visibility: 'written' | 'durable';
+  /** Internal topics draw on the reserve and always ask for the sync. */
+  readonly internal: boolean;
+}
+
+export type Mark = 'written' | 'durable';
+
+/** What a read gave: whole batches in order, the first of which contains the asked offset. */
+export interface LogSlice {
+  /** The batches' bytes; shared with others, never to be written to. Empty when there is nothing. */
+  readonly buffers: readonly Buffer[];
+  readonly sizeBytes: number;
+  /** Bytes of batches that hold at least one record: what min_bytes counts. */
+  readonly recordBytes: number;
+  /** Offset after the last batch given, or the asked offset when nothing was given. */
+  readonly nextOffset: number;
+  /** Gives the buffers back; call exactly once, when the bytes have left. */
+  release(): void;
+}
+
+/** Where persisted bytes lie; immutable below the persisted mark. */
+export interface Location {
+  readonly path: string;
+  readonly device: number;
+  readonly inode: number;
+  readonly segmentBaseOffset: number;
+  /** Random 64-bit id of the file as 16 hex digits. */
+  readonly generation: string;
+  readonly position: number;
+  readonly length: number;
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+}
+
+export interface AppendResult {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** -1 unless the log set the time. */
+  readonly logAppendTimeMs: number;
+}
+
+export interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
+
+/** The five batches remembered of a producer, and its epoch: what a repeated batch is known by. */
+export interface ProducerStates {
+  /**
+   * Checks a client's batch against the head state. Gives the last offset of the original when the
+   * batch repeats one of the last five, undefined when it may be appended. Throws
+   * OutOfOrderSequence or InvalidProducerEpoch (storage/errors.ts).
+   */
+  check(header: BatchHeader): { baseOffset: number; lastOffset: number } | undefined;
+}
+
+/** One partition's data: persisted segments, chunks in memory, and the marks between them. */
+export interface PartitionLogView {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly options: LogOptions;
+
+  readonly logStartOffset: number;
+  /** In fsynced segments up to here. */
+  readonly persistedOffset: number;
+  readonly durableOffset: number;
+  readonly writtenOffset: number;
+  readonly endOffset: number;
+  /** The mark of the topic's visibility. */
+  readonly highWatermark: number;
+  /** First offset of the oldest open transaction, else the high watermark. */
+  readonly lastStableOffset: number;
+  /** Epoch that new batches get. */
+  readonly leaderEpoch: number;
+  readonly producers: ProducerStates;
+  /** Bytes of all batches in segments and memory. */
+  readonly sizeBytes: number;
+
+  /**
+   * Takes one checked batch: assigns offset and epoch in place, remembers producer and epoch, puts
+   * it into the memory tail and into this turn's journal group. Never waits. `ownFrame`: the batch
+   * fills at least a quarter of its buffer, which may be kept alive instead of copied.
+   * Throws LogFailed when writing to this log has failed before.
+   */
+  append(batch: Buffer, header: BatchHeader, nowMs: number): AppendResult;
+
+  /** Calls back, in offset order, once a mark has reached the end; at once when it has already. */
+  onMark(mark: Mark, endOffset: number, done: (error?: Error) => void): void;
+
+  /** Which mark an acknowledgement waits for. */
+  ackMark(acks: 1 | -1): Mark;
+
+  /** Called after the high watermark or the last stable offset moved. One listener: the partition. */
+  onAdvance: (() => void) | undefined;
+
+  /**
+   * Reads whole batches from the one that contains `from`, up to `limit` (exclusive) and about
+   * `maxBytes`. `atLeastOne`: the first batch is given even when larger. A promise only when the
+   * disk must be asked. Throws OffsetOutOfRange below the log start or above the end.
+   */
+  read(
+    from: number,
+    maxBytes: number,
+    limit: number,
+    atLeastOne: boolean,
+  ): LogSlice | Promise<LogSlice>;
+
+  /** Where persisted bytes from an offset lie; undefined when they are not persisted. */
+  locate(from: number, maxBytes: number): Location | undefined;
+
+  /** Aborted transactions that overlap [from, to). */
+  abortedTransactions(
+    from: number,
+    to: number,
+  ): AbortedTransaction[] | Promise<AbortedTransaction[]>;
+
+  /** First record at or after a time, below `limit`; undefined when there is none. */
+  offsetForTime(
+    timestamp: number,
+    limit: number,
+  ): Promise<{ offset: number; timestamp: number; leaderEpoch: number } | undefined>;
+
+  /** The record with the largest timestamp below `limit`, the first of equals. */
+  offsetOfMaxTimestamp(
+    limit: number,
+  ): Promise<{ offset: number; timestamp: number; leaderEpoch: number } | undefined>;
+
+  /** The largest epoch at or below the asked one, with its end offset; undefined when unknown. */
+  endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: number } | undefined;
+  /** Epoch of the batch at an offset. */
+  epochAt(offset: number): number;
+
+  /** Raises the log start; durable when it resolves. Throws OffsetOutOfRange above the high watermark. */
+  deleteRecordsBefore(offset: number): Promise<number>;
+
+  /** Seals and persists all that is in memory. */
+  flush(): Promise<void>;
+}
+
+/** Gauges of the write path, in bytes and counts. */
+export interface StorageGauges {
+  readonly tailBytes: number;
+  readonly queueBytes: number;
+  readonly queueLimitBytes: number;
+  readonly queuedChunks: number;
+  readonly journalBytes: number;
+  readonly journalLimitBytes: number;
+  readonly logs: number;
+  readonly failedLogs: number;
+}
+
+/** The logs of one data folder. */
+export interface LogStore {
+  /** Makes or opens the log of a partition; synchronous, its folder comes with its first file. */
+  create(topic: string, topicId: string, partition: number, options: LogOptions): PartitionLogView;
+  get(topicId: string, partition: number): PartitionLogView | undefined;
+  /** New options of a topic's logs. */
+  setOptions(topicId: string, options: LogOptions): void;
+  /** Takes a log out of use, answers all that waits on it with LogDeleted, removes its files. */
+  remove(topicId: string, partition: number): Promise<void>;
+  /**
+   * Room for so many bytes from a source: undefined when there is, else a promise that resolves
+   * when there is and rejects with HoldTimeout after `produce.hold.max.ms`, or at once with
+   * LogFailed when writing fails. Internal sources draw on a reserve.
+   */
+  admit(sizeBytes: number, internal: boolean): Promise<void> | undefined;
+  gauges(): StorageGauges;
+  /** Flushes everything, writes the checkpoints and the clean-shutdown mark, frees the folder. */
+  close(): Promise<void>;
+}
