@@ -29,6 +29,12 @@ export interface RequestContext {
   readonly correlationId: number;
   /** Empty when the client sent null. */
   readonly clientId: string;
+  /**
+   * Calls back exactly once when the answer's bytes have left the process, or when it is sure that
+   * they never will: an answer with shared buffers (LogSlice) gives them back here. May be called
+   * several times, until the answer is given.
+   */
+  onSent(release: () => void): void;
 }
 
 /**
@@ -64,6 +70,11 @@ export interface Api<Request extends Message = Message, Response extends Message
   readonly response: Response;
   /** Estimate of what handling keeps in memory beside the frame, for a frame of so many bytes. */
   readonly memory: (frameBytes: number) => number;
+  /**
+   * A second request of this API on a connection starts when the first has been answered. For
+   * Fetch: a client that sends hundreds of them at once and takes no answer pins one, not all.
+   */
+  readonly oneAtATime?: boolean;
   handle(context: RequestContext, request: Decoded<Request>): Answer<Input<Response> | NoResponse>;
   /** The answer to a request whose handler threw: the declaration's error fields filled in. */
   readonly onError: (
