@@ -1,0 +1,77 @@
+/**
+ * Many timeouts on one real timer: a heap of what falls due, and a timer for the earliest of it.
+ * Most waits end long before their deadline, so taking one out never touches the timer; the timer
+ * then fires once for nothing and sets itself for the next.
+ */
+
+import type { Clock, Timer } from '../storage/env.ts';
+import { IndexedHeap, type Ranked } from './indexed-heap.ts';
+
+/** Something with a deadline; `rank` is the deadline on the monotonic clock. */
+export interface Deadline extends Ranked {
+  /** Called once, when the deadline has come. */
+  expire(): void;
+}
+
+/** The longest delay that a timer takes: 2^31 - 1 ms. Longer ones are waited for in parts. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+export class Deadlines<T extends Deadline = Deadline> {
+  readonly #clock: Clock;
+  readonly #heap = new IndexedHeap<T>();
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#heap.size;
+  }
+
+  /** What falls due next; undefined when there is nothing. */
+  get first(): T | undefined {
+    return this.#heap.first;
+  }
+
+  /** Calls `item.expire` so many milliseconds from now, unless it is removed before. */
+  add(item: T, delayMs: number): void {
+    item.rank = this.#clock.monotonic() + delayMs;
+    this.#heap.add(item);
+    if (item.rank < this.#timerAt) this.#arm(item.rank, delayMs);
+  }
+
+  /** Takes a deadline back; nothing happens when it has come or was never given. */
+  remove(item: T): void {
+    this.#heap.remove(item);
+  }
+
+  /** Stops the timer; what was added never falls due. */
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #arm(at: number, delayMs: number): void {
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    const delay = Math.min(Math.max(0, delayMs), MAX_TIMER_MS);
+    this.#timer = this.#clock.setTimer(delay, () => this.#fire());
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    const now = this.#clock.monotonic();
+    for (let item = this.#heap.first; item !== undefined; item = this.#heap.first) {
+      if (item.rank > now) {
+        if (item.rank < this.#timerAt) this.#arm(item.rank, item.rank - now);
+        return;
+      }
+      this.#heap.remove(item);
+      item.expire();
+    }
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * One partition as the broker sees it: the log of the storage, what of it readers may see, the
+ * producer's checks, and the watchers that wait for more.
+ *
+ * Everything of an append runs in one turn without waiting, so a partition needs no lock. The
+ * positions that watchers are ordered by count the bytes of batches with records from the start of
+ * the process: batches appended and not yet visible stand in `#hidden`, those that are visible but
+ * above the last stable offset in `#unstable`.
+ */
+
+import { type BatchHeader, batchBytes, readBatchHeader } from '../protocol/record-batch.ts';
+import { buildBatch } from '../protocol/records.ts';
+import type { Clock } from '../storage/env.ts';
+import { LogDeleted } from '../storage/errors.ts';
+import type { AppendResult, LogSlice, LogStore, PartitionLogView } from '../storage/types.ts';
+import { PositionQueue } from './position-queue.ts';
+import type { Topic } from './topics.ts';
+import { WatchList } from './watchers.ts';
+
+/** Records for a log of the broker's own. */
+export interface OwnRecord {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  /** Defaults to now. */
+  readonly timestamp?: number;
+}
+
+export interface AppendedRange {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+}
+
+/** What partitions need of the broker. */
+export interface PartitionServices {
+  readonly logs: LogStore;
+  readonly clock: Clock;
+}
+
+/** How an append of a client's batch came out. */
+export interface ClientAppend extends AppendResult {
+  /** The batch repeats one of the producer's last five; the offsets are the original's. */
+  readonly duplicate: boolean;
+}
+
+/** So many batches above the last stable offset are known one by one. */
+const MAX_UNSTABLE = 8192;
+/** How much `scan` reads at once. */
+const SCAN_BYTES = 1024 * 1024;
+
+export class Partition {
+  readonly topic: Topic;
+  readonly index: number;
+  readonly log: PartitionLogView;
+  /** Watchers that see up to the high watermark. */
+  readonly visible = new WatchList();
+  /** Watchers that see up to the last stable offset. */
+  readonly stable = new WatchList();
+  readonly #services: PartitionServices;
+  /** Ends and positions of appended batches that are not visible yet. */
+  readonly #hidden = new PositionQueue();
+  /** The same of visible batches above the last stable offset; bounded, as transactions are long. */
+  readonly #unstable = new PositionQueue(MAX_UNSTABLE);
+  #lastStable = 0;
+  #endPosition = 0;
+  #deleted = false;
+  /** The last of own appends that wait for room: later ones come after it. */
+  #admission: Promise<void> | undefined;
+
+  constructor(topic: Topic, index: number, log: PartitionLogView, services: PartitionServices) {
+    this.topic = topic;
+    this.index = index;
+    this.log = log;
+    this.#services = services;
+    log.onAdvance = () => this.#advanced();
+  }
+
+  get isDeleted(): boolean {
+    return this.#deleted;
+  }
+
+  /**
+   * Appends a client's batch, which validate.ts has found sound. Throws OutOfOrderSequence,
+   * InvalidProducerEpoch, LogFailed, LogDeleted.
+   */
+  append(batch: Buffer, header: BatchHeader, nowMs: number): ClientAppend {
+    if (this.#deleted) throw new LogDeleted(`${this.topic.name}-${this.index} was deleted`);
+    if (header.producerId >= 0) {
+      const original = this.log.producers.check(header);
+      if (original !== undefined) return { ...original, logAppendTimeMs: -1, duplicate: true };
+    }
+    const appended = this.log.append(batch, header, nowMs);
+    this.#count(appended, header);
+    return { ...appended, duplicate: false };
+  }
+
+  /**
+   * Appends records of the broker's own as one batch, in the order of the calls; resolves when they
+   * are durable. Draws on the reserve of internal topics.
+   */
+  appendRecords(records: readonly OwnRecord[]): Promise<AppendedRange> {
+    const nowMs = this.#services.clock.now();
+    const batch = buildBatch({
+      baseOffset: 0,
+      records: records.map((record) => ({ timestamp: nowMs, headers: [], ...record })),
+    });
+    return this.appendOwnBatch(batch);
+  }
+
+  /** The same for a batch that is already built. */
+  appendOwnBatch(batch: Buffer): Promise<AppendedRange> {
+    const room = this.#services.logs.admit(batch.length, true);
+    if (room === undefined && this.#admission === undefined) return this.#appendDurably(batch);
+    const turn = Promise.all([this.#admission, room]).then(() => undefined);
+    const settled = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#admission === settled) this.#admission = undefined;
+      });
+    this.#admission = settled;
+    return turn.then(() => this.#appendDurably(batch));
+  }
+
+  /**
+   * Visits all batches from an offset (or the log start, if that is higher) to the end that was
+   * durable when the scan began, in order; for loading a topic of the broker's own.
+   */
+  async scan(from: number, visit: (buffer: Buffer, at: number) => void): Promise<void> {
+    const limit = this.log.durableOffset;
+    let offset = Math.max(from, this.log.logStartOffset);
+    while (offset < limit) {
+      const slice: LogSlice = await this.log.read(offset, SCAN_BYTES, limit, true);
+      try {
+        for (const buffer of slice.buffers) {
+          for (let at = 0; at < buffer.length; at += batchBytes(buffer, at)) visit(buffer, at);
+        }
+      } finally {
+        slice.release();
+      }
+      if (slice.nextOffset <= offset) return;
+      offset = slice.nextOffset;
+    }
+  }
+
+  /** The topic is gone: ends what waits here. */
+  deleted(): void {
+    this.#deleted = true;
+    this.visible.endAll('deleted');
+    this.stable.endAll('deleted');
+  }
+
+  #appendDurably(batch: Buffer): Promise<AppendedRange> {
+    return new Promise((resolve, reject) => {
+      if (this.#deleted) throw new LogDeleted(`${this.topic.name}-${this.index} was deleted`);
+      const header = readBatchHeader(batch, 0);
+      const appended = this.log.append(batch, header, this.#services.clock.now());
+      this.#count(appended, header);
+      const { baseOffset, lastOffset } = appended;
+      this.log.onMark('durable', lastOffset + 1, (error) => {
+        if (error === undefined) resolve({ baseOffset, lastOffset });
+        else reject(error);
+      });
+    });
+  }
+
+  /** Remembers where a batch ends, until readers may see it. */
+  #count(appended: AppendResult, header: BatchHeader): void {
+    if (header.recordCount === 0) return;
+    this.#endPosition += header.sizeBytes;
+    this.#hidden.add(appended.lastOffset + 1, this.#endPosition);
+    // A mark may have moved within append, when the write was done in the turn.
+    if (this.log.highWatermark > appended.lastOffset) this.#advanced();
+  }
+
+  /** The high watermark or the last stable offset has moved. */
+  #advanced(): void {
+    const highWatermark = this.log.highWatermark;
+    const lastStable = this.log.lastStableOffset;
+    let visible = this.visible.position;
+    let stable = this.stable.position;
+    const hidden = this.#hidden;
+    const unstable = this.#unstable;
+    while (hidden.firstEnd <= highWatermark) {
+      const end = hidden.firstEnd;
+      visible = hidden.shift();
+      if (end > lastStable || unstable.size > 0) unstable.add(end, visible);
+    }
+    while (unstable.firstEnd <= lastStable) stable = unstable.shift();
+    if (unstable.size === 0) stable = visible;
+    if (visible > this.visible.position) this.visible.advance(visible);
+    if (stable > this.stable.position) this.stable.advance(stable);
+    // Between merged pairs: the position is not known, so all are told and read for themselves.
+    else if (unstable.size > 0 && lastStable > this.#lastStable) this.stable.endAll('bytes');
+    this.#lastStable = lastStable;
+  }
+}
