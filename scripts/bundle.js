@@ -1,0 +1,79 @@
+/**
+ * Makes what ships: one bundled file for the command line, one for `import { Broker }`, the code
+ * they share, what is loaded only when asked for (HTTP) as chunks of its own, the worker threads,
+ * and the types. Everything but the optional native checksum is inside, so that installing the
+ * package installs nothing else, and a start reads few files.
+ *
+ *   node scripts/bundle.js            the JavaScript, straight from the sources
+ *   node scripts/bundle.js --types    also the types, from the declarations that tsc wrote
+ */
+
+import { dirname, join, relative, resolve } from 'node:path';
+import { build } from 'esbuild';
+import fse from 'fs-extra';
+
+const root = resolve(import.meta.dirname, '..');
+const target = join(root, 'dist');
+const TYPES_ENTRY = 'broker/index.d.ts';
+
+await bundle();
+if (process.argv.includes('--types')) await copyTypes();
+
+async function bundle() {
+  const entries = { cli: 'cli/main.ts', index: 'broker/index.ts', ...(await workers()) };
+  await fse.emptyDir(target);
+  await build({
+    absWorkingDir: root,
+    entryPoints: Object.entries(entries).map(([out, source]) => ({ in: source, out })),
+    outdir: target,
+    bundle: true,
+    splitting: true,
+    chunkNames: 'chunk-[hash]',
+    platform: 'node',
+    target: 'node20.19',
+    format: 'esm',
+    external: ['@node-rs/crc32'],
+    loader: { '.wasm': 'binary' },
+    // Names stay as they are, for the stacks in logs.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    // CommonJS packages inside an ES module ask for `require`.
+    banner: {
+      js: "import{createRequire as tailraceRequire}from'node:module';const require=tailraceRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  await fse.chmod(join(target, 'cli.js'), 0o755);
+}
+
+/** Files that run as worker threads: beside the code that starts them, by a relative URL. */
+async function workers() {
+  const found = {};
+  for (const room of ['protocol', 'storage', 'broker']) {
+    for (const file of await fse.readdir(join(root, room), { recursive: true })) {
+      const name = /([^/]+-worker)\.ts$/.exec(file)?.[1];
+      if (name !== undefined) found[name] = `${room}/${file}`;
+    }
+  }
+  return found;
+}
+
+/** Copies the declarations that the entry reaches, and no others. */
+async function copyTypes() {
+  const from = join(root, 'build');
+  const waiting = [join(from, TYPES_ENTRY)];
+  const seen = new Set(waiting);
+  for (const file of waiting) {
+    const text = await fse.readFile(file, 'utf8');
+    const copied = text.replace(/^\/\/# sourceMappingURL=.*$/m, '');
+    await fse.outputFile(join(target, 'types', relative(from, file)), copied);
+    for (const [, specifier] of text.matchAll(
+      /(?:from|import\()\s*['"](\.[^'"]+)\.(?:ts|js)['"]/g,
+    )) {
+      const next = join(dirname(file), `${specifier}.d.ts`);
+      if (!seen.has(next)) waiting.push(next);
+      seen.add(next);
+    }
+  }
+}
