@@ -1,0 +1,26 @@
+/** The one table of broker options. */
+
+import { storageOptions, topicDefaultOptions } from './log-options.ts';
+import { networkOptions, requestOptions } from './network-options.ts';
+import type { Option } from './option.ts';
+
+export const brokerOptions = {
+  ...networkOptions,
+  ...topicDefaultOptions,
+  ...storageOptions,
+  ...requestOptions,
+} as const;
+
+export type OptionName = keyof typeof brokerOptions;
+export type OptionValue<N extends OptionName> =
+  (typeof brokerOptions)[N] extends Option<infer T> ? T : never;
+
+/** Whether a text is the name of a broker option. */
+export function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(brokerOptions, name);
+}
+
+/** The declaration behind a name. */
+export function brokerOption(name: OptionName): Option {
+  return brokerOptions[name] as unknown as Option;
+}

@@ -1,0 +1,115 @@
+/**
+ * A topic's configuration: what was set for the topic, else the broker's value for it.
+ */
+
+import type { LogOptions } from '../../storage/types.ts';
+import type { Config } from '../config.ts';
+import { type Option, type OptionValueType, parseValue } from './option.ts';
+import {
+  isTopicOptionName,
+  type TopicOption,
+  type TopicOptionName,
+  type TopicOptionValue,
+  topicOptions,
+} from './topic-options.ts';
+
+/** The declaration behind a name. */
+export function topicOption(name: TopicOptionName): TopicOption {
+  return topicOptions[name] as unknown as TopicOption;
+}
+
+export class TopicConfig {
+  readonly #broker: Config;
+  readonly #internal: boolean;
+  #overrides: ReadonlyMap<string, string>;
+  readonly #values = new Map<TopicOptionName, OptionValueType>();
+  /** The broker's version that the values were derived from. */
+  #version = -1;
+
+  constructor(broker: Config, overrides: ReadonlyMap<string, string>, internal: boolean) {
+    this.#broker = broker;
+    this.#overrides = overrides;
+    this.#internal = internal;
+  }
+
+  /** The texts set for the topic itself. */
+  get overrides(): ReadonlyMap<string, string> {
+    return this.#overrides;
+  }
+
+  /** Takes over what was set for the topic, all of it. */
+  setOverrides(overrides: ReadonlyMap<string, string>): void {
+    this.#overrides = overrides;
+    this.#version = -1;
+  }
+
+  /** The value in force. */
+  get<N extends TopicOptionName>(name: N): TopicOptionValue<N> {
+    if (this.#version !== this.#broker.version) {
+      this.#values.clear();
+      this.#version = this.#broker.version;
+    }
+    let value = this.#values.get(name);
+    if (value === undefined) {
+      value = this.#resolve(name);
+      this.#values.set(name, value);
+    }
+    return value as TopicOptionValue<N>;
+  }
+
+  #resolve(name: TopicOptionName): OptionValueType {
+    const option = topicOption(name);
+    const own = this.#overrides.get(name);
+    return own === undefined ? brokerValue(this.#broker, option) : parseValue(name, option, own);
+  }
+
+  logOptions(): LogOptions {
+    return {
+      segmentBytes: this.get('segment.bytes'),
+      segmentMs: this.get('segment.ms'),
+      segmentIndexBytes: this.get('segment.index.bytes'),
+      indexIntervalBytes: this.get('index.interval.bytes'),
+      fileDeleteDelayMs: this.get('file.delete.delay.ms'),
+      flushMessages: this.get('flush.messages'),
+      flushMs: this.get('flush.ms'),
+      producerIdExpirationMs: this.#broker.get('producer.id.expiration.ms'),
+      visibility: this.get('fetch.visibility'),
+      internal: this.#internal,
+    };
+  }
+}
+
+/** What a topic without a value of its own gets: the first counterpart that is set. */
+export function brokerValue(broker: Config, option: TopicOption): OptionValueType {
+  for (const { name, factor } of option.counterparts) {
+    const value: OptionValueType = broker.get(name);
+    if (value === null) continue;
+    return typeof value === 'number' && factor !== 1 ? value * factor : value;
+  }
+  return option.default;
+}
+
+/**
+ * What is wrong with a topic's settings, in Kafka's words for the first fault; undefined when all
+ * are legal. `previous` are the topic's settings before a change.
+ */
+export function topicSettingsFault(
+  broker: Config,
+  settings: ReadonlyMap<string, string>,
+): string | undefined {
+  for (const [name, value] of settings) {
+    if (!isTopicOptionName(name)) return `Unknown topic config name: ${name}`;
+    try {
+      parseValue(name, topicOption(name) as Option, value);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+  const config = new TopicConfig(broker, settings, false);
+  const min = config.get('min.compaction.lag.ms');
+  const max = config.get('max.compaction.lag.ms');
+  if (min > max) {
+    return `min.compaction.lag.ms (${min}) must not be above max.compaction.lag.ms (${max})`;
+  }
+  return undefined;
+}
