@@ -29,5 +29,11 @@ export class OutOfOrderSequence extends StorageError {}
 /** A batch of a producer epoch that is older than the newest known. */
 export class InvalidProducerEpoch extends StorageError {}
 
+/** A batch outside of a transaction from a producer that has one open. */
+export class InvalidTxnState extends StorageError {}
+
+/** A marker of a transaction coordinator that is older than the newest known. */
+export class TransactionCoordinatorFenced extends StorageError {}
+
 /** The data folder belongs to another running broker, or is not one. */
 export class DataFolderUnusable extends StorageError {}

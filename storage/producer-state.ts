@@ -1,0 +1,372 @@
+/**
+ * What a partition remembers of its producers: epoch, the last five batches, the open transaction.
+ * By it a repeated batch is known, a gap in the sequence refused, and the first offset found that
+ * readers of committed data may not pass. A log has two of these: the head state, against which
+ * clients are checked, and one that follows the flushed batches, of which snapshots are written.
+ *
+ * Producer id -1 is not tracked, nor is the reserved id of the batches that close gaps.
+ * Source: KAFKA.md points 22-25, 33; ProducerStateManager, ProducerAppendInfo, ProducerStateEntry.
+ */
+
+import type { BatchHeader } from '../protocol/record-batch.ts';
+import {
+  GAP_PRODUCER_ID,
+  InvalidRecords,
+  MarkerType,
+  payloadOf,
+  readEndTxnMarker,
+} from '../protocol/records.ts';
+import {
+  CorruptLog,
+  InvalidProducerEpoch,
+  InvalidTxnState,
+  OutOfOrderSequence,
+  TransactionCoordinatorFenced,
+} from './errors.ts';
+
+/** Batches remembered of each producer: as many as a client may have in flight. */
+export const BATCHES_KEPT = 5;
+
+/** What is remembered of one batch. */
+export interface BatchMetadata {
+  lastSequence: number;
+  lastOffset: number;
+  /** Last offset less first offset; sequences differ by the same. */
+  offsetDelta: number;
+  timestamp: number;
+}
+
+/** What is remembered of one producer. */
+export interface ProducerEntry {
+  readonly producerId: number;
+  /** -1 when no batch of it is known. */
+  epoch: number;
+  /** Epoch of the transaction coordinator that wrote the last marker; -1 when there was none. */
+  coordinatorEpoch: number;
+  /** Largest timestamp of the last batch, or the last marker's. */
+  lastTimestamp: number;
+  /** -1 when no transaction is open. */
+  currentTxnFirstOffset: number;
+  /** When it was last heard of, on the clock that `append` is given. */
+  seenMs: number;
+  /** At most BATCHES_KEPT, all of `epoch`, oldest first. */
+  readonly batches: BatchMetadata[];
+}
+
+/** A transaction that ended with data in this partition: what the transaction index records. */
+export interface CompletedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+  /** Offset of the marker. */
+  readonly lastOffset: number;
+  readonly aborted: boolean;
+  /** First offset of the oldest transaction still open, else the offset after the marker. */
+  readonly lastStableOffset: number;
+}
+
+/** Who appends: sequences are checked of clients only. */
+export type AppendOrigin = 'client' | 'coordinator';
+
+export interface ProducerStatesOptions {
+  /** Producers remembered; beyond it the one longest not heard of, without transaction, goes. */
+  readonly maxProducers: number;
+}
+
+/** A day's worth of short-lived producers; some 5 MiB at worst. */
+export const DEFAULT_MAX_PRODUCERS = 10_000;
+
+export class ProducerStates {
+  readonly #options: ProducerStatesOptions;
+  /** In the order in which they were last heard of. */
+  readonly #producers = new Map<number, ProducerEntry>();
+  /** First offset to producer id; in offset order, since transactions start in log order. */
+  readonly #open = new Map<number, number>();
+  /** Transactions whose marker may not be durable yet: they hold readers back as open ones do. */
+  #completed: CompletedTransaction[] = [];
+  #endOffset: number;
+
+  constructor(
+    endOffset = 0,
+    options: ProducerStatesOptions = { maxProducers: DEFAULT_MAX_PRODUCERS },
+  ) {
+    this.#endOffset = endOffset;
+    this.#options = options;
+  }
+
+  /** The state speaks of the batches below this offset. */
+  get endOffset(): number {
+    return this.#endOffset;
+  }
+
+  get size(): number {
+    return this.#producers.size;
+  }
+
+  /** All producers, the one longest not heard of first. */
+  entries(): IterableIterator<ProducerEntry> {
+    return this.#producers.values();
+  }
+
+  get(producerId: number): ProducerEntry | undefined {
+    return this.#producers.get(producerId);
+  }
+
+  /**
+   * Checks a batch that is to be appended. Gives the place of the original when it repeats one of
+   * the remembered batches, undefined when it may be appended. Throws OutOfOrderSequence,
+   * InvalidProducerEpoch or InvalidTxnState. Changes nothing.
+   */
+  check(
+    header: BatchHeader,
+    origin: AppendOrigin = 'client',
+  ): { baseOffset: number; lastOffset: number } | undefined {
+    if (header.producerId < 0) return undefined;
+    const entry = this.#producers.get(header.producerId);
+    // Of an unknown producer any sequence is taken: its records may all have been deleted.
+    if (entry === undefined || entry.epoch < 0) return undefined;
+    if (origin === 'client') {
+      const original = findDuplicate(entry, header);
+      if (original !== undefined) {
+        const { lastOffset, offsetDelta } = original;
+        return { baseOffset: lastOffset - offsetDelta, lastOffset };
+      }
+    }
+    checkEpoch(entry, header.producerEpoch);
+    if (origin === 'client') checkSequence(entry, header);
+    if (entry.currentTxnFirstOffset >= 0 && !header.transactional) {
+      throw new InvalidTxnState(
+        `producer ${header.producerId} has a transaction open, its batch is not part of one`,
+      );
+    }
+    return undefined;
+  }
+
+  /** Checks a marker that is to be appended: epochs of producer and coordinator never go back. */
+  checkMarker(producerId: number, producerEpoch: number, coordinatorEpoch: number): void {
+    const entry = this.#producers.get(producerId);
+    if (entry === undefined) return;
+    checkEpoch(entry, producerEpoch);
+    if (coordinatorEpoch < entry.coordinatorEpoch) {
+      throw new TransactionCoordinatorFenced(
+        `marker of coordinator epoch ${coordinatorEpoch} for producer ${producerId}, ` +
+          `the last was of epoch ${entry.coordinatorEpoch}`,
+      );
+    }
+  }
+
+  /**
+   * Remembers a batch that was appended, or is read back; nothing is checked. Gives the transaction
+   * that its marker completed. Throws CorruptLog when a control batch cannot be read.
+   */
+  append(
+    header: BatchHeader,
+    buffer: Buffer,
+    at: number,
+    nowMs: number,
+  ): CompletedTransaction | undefined {
+    this.#endOffset = header.lastOffset + 1;
+    const { producerId } = header;
+    if (producerId < 0 || producerId === GAP_PRODUCER_ID) return undefined;
+    if (header.control) return this.#appendMarker(header, buffer, at, nowMs);
+    const entry = this.#touch(producerId, nowMs);
+    setEpoch(entry, header.producerEpoch);
+    addBatch(entry.batches, header);
+    entry.lastTimestamp = header.maxTimestamp;
+    if (header.transactional && entry.currentTxnFirstOffset < 0) {
+      entry.currentTxnFirstOffset = header.baseOffset;
+      this.#open.set(header.baseOffset, producerId);
+    }
+    return undefined;
+  }
+
+  #appendMarker(
+    header: BatchHeader,
+    buffer: Buffer,
+    at: number,
+    nowMs: number,
+  ): CompletedTransaction | undefined {
+    const marker = readMarker(header, buffer, at);
+    if (marker === undefined) return undefined;
+    const entry = this.#touch(header.producerId, nowMs);
+    const firstOffset = entry.currentTxnFirstOffset;
+    setEpoch(entry, header.producerEpoch);
+    entry.coordinatorEpoch = marker.coordinatorEpoch;
+    entry.lastTimestamp = header.baseTimestamp + marker.timestampDelta;
+    entry.currentTxnFirstOffset = -1;
+    // A marker without data in this partition holds nobody back and is not in the index.
+    if (firstOffset < 0) return undefined;
+    this.#open.delete(firstOffset);
+    const completed = {
+      producerId: header.producerId,
+      firstOffset,
+      lastOffset: header.lastOffset,
+      aborted: marker.type === MarkerType.abort,
+      lastStableOffset: this.firstOpenOffset ?? header.lastOffset + 1,
+    };
+    this.#completed.push(completed);
+    return completed;
+  }
+
+  /** First offset of the oldest transaction without a marker. */
+  get firstOpenOffset(): number | undefined {
+    return this.#open.keys().next().value;
+  }
+
+  /**
+   * First offset of the oldest transaction that is open, or whose marker is not durable yet: readers
+   * of committed data stop there.
+   */
+  get firstUnstableOffset(): number | undefined {
+    let first = this.firstOpenOffset;
+    for (const { firstOffset } of this.#completed) {
+      if (first === undefined || firstOffset < first) first = firstOffset;
+    }
+    return first;
+  }
+
+  /** Markers below this offset are durable: their transactions hold nobody back any more. */
+  markDurable(offset: number): void {
+    if (this.#completed.length === 0) return;
+    this.#completed = this.#completed.filter(({ lastOffset }) => lastOffset >= offset);
+  }
+
+  /** Forgets producers not heard of for so long, but none with an open transaction. */
+  expire(nowMs: number, producerIdExpirationMs: number): void {
+    for (const entry of this.#producers.values()) {
+      // The order is that of the last hearing, so that nothing behind is older.
+      if (nowMs - entry.seenMs < producerIdExpirationMs) return;
+      if (entry.currentTxnFirstOffset < 0) this.#producers.delete(entry.producerId);
+    }
+  }
+
+  /** Forgets everything; the state then speaks of what lies below an offset of which nothing is known. */
+  reset(endOffset: number): void {
+    this.#producers.clear();
+    this.#open.clear();
+    this.#completed = [];
+    this.#endOffset = endOffset;
+  }
+
+  /** Takes over what another state knows, instead of what was known here. */
+  load(entries: Iterable<ProducerEntry>, endOffset: number): void {
+    this.reset(endOffset);
+    const open: ProducerEntry[] = [];
+    for (const entry of entries) {
+      const batches = entry.batches.map((batch) => ({ ...batch }));
+      this.#producers.set(entry.producerId, { ...entry, batches });
+      if (entry.currentTxnFirstOffset >= 0) open.push(entry);
+    }
+    open.sort((a, b) => a.currentTxnFirstOffset - b.currentTxnFirstOffset);
+    for (const entry of open) this.#open.set(entry.currentTxnFirstOffset, entry.producerId);
+  }
+
+  /** A second state that knows the same. */
+  clone(): ProducerStates {
+    const copy = new ProducerStates(this.#endOffset, this.#options);
+    copy.load(this.#producers.values(), this.#endOffset);
+    copy.#completed = [...this.#completed];
+    return copy;
+  }
+
+  #touch(producerId: number, nowMs: number): ProducerEntry {
+    const known = this.#producers.get(producerId);
+    if (known !== undefined) this.#producers.delete(producerId);
+    else if (this.#producers.size >= this.#options.maxProducers) this.#evict();
+    const entry = known ?? emptyEntry(producerId);
+    entry.seenMs = nowMs;
+    this.#producers.set(producerId, entry);
+    return entry;
+  }
+
+  /** Makes room for one. Open transactions are never forgotten: readers would wait for ever. */
+  #evict(): void {
+    for (const entry of this.#producers.values()) {
+      if (entry.currentTxnFirstOffset >= 0) continue;
+      this.#producers.delete(entry.producerId);
+      return;
+    }
+  }
+}
+
+function emptyEntry(producerId: number): ProducerEntry {
+  return {
+    producerId,
+    epoch: -1,
+    coordinatorEpoch: -1,
+    lastTimestamp: -1,
+    currentTxnFirstOffset: -1,
+    seenMs: 0,
+    batches: [],
+  };
+}
+
+function readMarker(header: BatchHeader, buffer: Buffer, at: number) {
+  try {
+    return readEndTxnMarker(payloadOf(buffer, at));
+  } catch (error) {
+    if (!(error instanceof InvalidRecords)) throw error;
+    throw new CorruptLog(`control batch at offset ${header.baseOffset}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+function findDuplicate(entry: ProducerEntry, header: BatchHeader): BatchMetadata | undefined {
+  if (header.producerEpoch !== entry.epoch) return undefined;
+  for (const batch of entry.batches) {
+    if (
+      batch.lastSequence === header.lastSequence &&
+      decrementSequence(batch.lastSequence, batch.offsetDelta) === header.baseSequence
+    ) {
+      return batch;
+    }
+  }
+  return undefined;
+}
+
+function decrementSequence(sequence: number, by: number): number {
+  return sequence >= by ? sequence - by : sequence - by + 0x8000_0000;
+}
+
+function checkEpoch(entry: ProducerEntry, epoch: number): void {
+  if (epoch >= entry.epoch) return;
+  throw new InvalidProducerEpoch(
+    `epoch ${epoch} of producer ${entry.producerId} is older than ${entry.epoch}`,
+  );
+}
+
+function checkSequence(entry: ProducerEntry, header: BatchHeader): void {
+  const { baseSequence, producerEpoch, producerId } = header;
+  if (producerEpoch !== entry.epoch) {
+    if (baseSequence === 0) return;
+    throw new OutOfOrderSequence(
+      `producer ${producerId} starts epoch ${producerEpoch} with sequence ${baseSequence} (epoch ${entry.epoch} before)`,
+    );
+  }
+  const last = entry.batches.at(-1)?.lastSequence ?? -1;
+  const expected = last === 0x7fff_ffff ? 0 : last + 1;
+  if (baseSequence === expected) return;
+  throw new OutOfOrderSequence(
+    `producer ${producerId} sent sequence ${baseSequence}, ${expected} was expected`,
+  );
+}
+
+/** Batches of an older epoch are of no use any more. */
+function setEpoch(entry: ProducerEntry, epoch: number): void {
+  if (entry.epoch === epoch) return;
+  entry.epoch = epoch;
+  entry.batches.length = 0;
+}
+
+/** The object of the batch that falls out is used again: this runs for every batch. */
+function addBatch(batches: BatchMetadata[], header: BatchHeader): void {
+  const batch =
+    batches.length === BATCHES_KEPT
+      ? batches.shift()!
+      : { lastSequence: 0, lastOffset: 0, offsetDelta: 0, timestamp: 0 };
+  batch.lastSequence = header.lastSequence;
+  batch.lastOffset = header.lastOffset;
+  batch.offsetDelta = header.lastOffset - header.baseOffset;
+  batch.timestamp = header.maxTimestamp;
+  batches.push(batch);
+}
