@@ -16,9 +16,10 @@ export interface Deadline extends Ranked {
 /** The longest delay that a timer takes: 2^31 - 1 ms. Longer ones are waited for in parts. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
-export class Deadlines<T extends Deadline = Deadline> {
+/** The deadlines of one broker. */
+export class Deadlines {
   readonly #clock: Clock;
-  readonly #heap = new IndexedHeap<T>();
+  readonly #heap = new IndexedHeap<Deadline>();
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
@@ -30,20 +31,20 @@ export class Deadlines<T extends Deadline = Deadline> {
     return this.#heap.size;
   }
 
-  /** What falls due next; undefined when there is nothing. */
-  get first(): T | undefined {
-    return this.#heap.first;
+  /** All that waits, in no order. */
+  items(): Iterable<Deadline> {
+    return this.#heap.items();
   }
 
   /** Calls `item.expire` so many milliseconds from now, unless it is removed before. */
-  add(item: T, delayMs: number): void {
+  add(item: Deadline, delayMs: number): void {
     item.rank = this.#clock.monotonic() + delayMs;
     this.#heap.add(item);
     if (item.rank < this.#timerAt) this.#arm(item.rank, delayMs);
   }
 
   /** Takes a deadline back; nothing happens when it has come or was never given. */
-  remove(item: T): void {
+  remove(item: Deadline): void {
     this.#heap.remove(item);
   }
 

@@ -22,6 +22,11 @@ export class IndexedHeap<T extends Ranked> {
     return this.#items[0];
   }
 
+  /** All items, in no order; not to be read on after a change. */
+  items(): Iterable<T> {
+    return this.#items;
+  }
+
   add(item: T): void {
     this.#items.push(item);
     this.#up(item, this.#items.length - 1);

@@ -188,8 +188,8 @@ export class Partition {
     if (unstable.size === 0) stable = visible;
     if (visible > this.visible.position) this.visible.advance(visible);
     if (stable > this.stable.position) this.stable.advance(stable);
-    // Between merged pairs: the position is not known, so all are told and read for themselves.
-    else if (unstable.size > 0 && lastStable > this.#lastStable) this.stable.endAll('bytes');
+    // Between merged pairs the position is not known, so all are told and read for themselves.
+    if (unstable.isMerged && lastStable > this.#lastStable) this.stable.endAll('bytes');
     this.#lastStable = lastStable;
   }
 }

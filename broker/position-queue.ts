@@ -12,6 +12,7 @@ export class PositionQueue {
   #positions: number[] = [];
   #head = 0;
   #size = 0;
+  #merged = false;
   readonly #maxCapacity: number;
 
   /** `maxCapacity` is a power of two. */
@@ -21,6 +22,11 @@ export class PositionQueue {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Some pairs were merged: the position at an offset between two ends is not known. */
+  get isMerged(): boolean {
+    return this.#merged;
   }
 
   /** End offset of the first pair; Infinity when there is none. */
@@ -41,6 +47,7 @@ export class PositionQueue {
     const position = this.#positions[this.#head]!;
     this.#head = (this.#head + 1) & (this.#ends.length - 1);
     this.#size--;
+    if (this.#size === 0) this.#merged = false;
     return position;
   }
 
@@ -49,6 +56,7 @@ export class PositionQueue {
     const capacity = this.#ends.length;
     const merges = capacity === this.#maxCapacity;
     const step = merges ? 2 : 1;
+    this.#merged ||= merges;
     const next = merges ? capacity : Math.max(FIRST_CAPACITY, capacity * 2);
     const ends = new Array<number>(next).fill(0);
     const positions = new Array<number>(next).fill(0);

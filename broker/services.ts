@@ -13,6 +13,7 @@ import type {
   PartitionLogView,
 } from '../storage/types.ts';
 import type { Config } from './config.ts';
+import type { Deadlines } from './deadlines.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -33,6 +34,8 @@ export interface Services {
   readonly producerIds: ProducerIds;
   readonly fetchSessions: FetchSessions;
   readonly watchers: Watchers;
+  /** One timer for all timeouts. */
+  readonly deadlines: Deadlines;
   readonly metrics: Metrics;
   readonly memory: MemoryBudget;
 }

@@ -13,10 +13,10 @@
  * Counterpart of Kafka's DelayedFetch in its purgatory.
  */
 
-import type { Clock } from '../storage/env.ts';
 import type { ClientConnection } from './api.ts';
-import { type Deadline, Deadlines } from './deadlines.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
 import { IndexedHeap, type Ranked } from './indexed-heap.ts';
+import type { Metrics } from './metrics.ts';
 
 /** Why a watcher ended. */
 export type WatchEnd = 'bytes' | 'deadline' | 'error' | 'closed' | 'deleted' | 'stopped';
@@ -150,7 +150,7 @@ export class Watcher implements Deadline {
     this.#forgetClose?.();
     for (const watch of this.#watches) watch.list.heap.remove(watch);
     this.#watches = [];
-    this.#watchers.left(this);
+    this.#watchers.left(this, reason);
     this.#waiting.watchEnded(reason);
   }
 
@@ -172,20 +172,25 @@ export class Watcher implements Deadline {
   }
 }
 
-/** All waits of a broker, with one timer for their deadlines. */
+/** All waits of a broker. */
 export class Watchers {
   /** How often a watcher was looked at because its partition had reached a position. */
   looks = 0;
-  readonly #deadlines: Deadlines<Watcher>;
+  readonly #deadlines: Deadlines;
+  readonly #metrics: Metrics;
+  #parked = 0;
   #stopped = false;
 
-  constructor(clock: Clock) {
-    this.#deadlines = new Deadlines<Watcher>(clock);
+  constructor(deadlines: Deadlines, metrics: Metrics) {
+    this.#deadlines = deadlines;
+    this.#metrics = metrics;
+    metrics.gauge('watchers_parked').from(() => this.#parked);
+    metrics.counter('watchers_examined_total').from(() => this.looks);
   }
 
   /** Waits in progress. */
   get parked(): number {
-    return this.#deadlines.size;
+    return this.#parked;
   }
 
   /**
@@ -198,25 +203,26 @@ export class Watchers {
     minBytes: number,
     maxWaitMs: number,
     connection: ClientConnection,
-  ): Watcher {
+  ): void {
     const watcher = new Watcher(this, waiting, slices, minBytes);
+    this.#parked++;
     this.#deadlines.add(watcher, maxWaitMs);
     if (this.#stopped) watcher.end('stopped');
     else watcher.start(connection);
-    return watcher;
   }
 
   /** A watcher has ended. */
-  left(watcher: Watcher): void {
+  left(watcher: Watcher, reason: WatchEnd): void {
+    this.#parked--;
     this.#deadlines.remove(watcher);
+    this.#metrics.counter('watchers_completed_total', reason).add();
   }
 
   /** Ends all waits, and from now on each at once: the broker stops. */
   stop(): void {
     this.#stopped = true;
-    for (let first = this.#deadlines.first; first !== undefined; first = this.#deadlines.first) {
-      first.end('stopped');
+    for (const item of [...this.#deadlines.items()]) {
+      if (item instanceof Watcher) item.end('stopped');
     }
-    this.#deadlines.close();
   }
 }
