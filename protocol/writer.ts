@@ -40,12 +40,14 @@ export class Writer {
   }
 
   bool(value: boolean): void {
-    this.#buffer[this.#reserve(1)] = value ? 1 : 0;
+    const at = this.#reserve(1);
+    this.#buffer[at] = value ? 1 : 0;
   }
 
   int8(value: number): void {
     if ((value << 24) >> 24 !== value) outOfRange('int8', value);
-    this.#buffer[this.#reserve(1)] = value;
+    const at = this.#reserve(1);
+    this.#buffer[at] = value;
   }
 
   int16(value: number): void {
