@@ -71,6 +71,11 @@ export interface Api<Request extends Message = Message, Response extends Message
   /** Estimate of what handling keeps in memory beside the frame, for a frame of so many bytes. */
   readonly memory: (frameBytes: number) => number;
   /**
+   * Largest frame that is decoded. A small value can become a large object, so only what stays a
+   * slice of its frame (Produce) may be as large as `socket.request.max.bytes` allows.
+   */
+  readonly largestFrameBytes: number;
+  /**
    * A second request of this API on a connection starts when the first has been answered. For
    * Fetch: a client that sends hundreds of them at once and takes no answer pins one, not all.
    */
@@ -83,16 +88,27 @@ export interface Api<Request extends Message = Message, Response extends Message
     errorCode: number,
     message: string,
   ) => Input<Response> | NoResponse;
+  /**
+   * The answer, in version 0, to a version above those served. Only ApiVersions has one: for all
+   * other APIs the connection is closed, since no answer could be read.
+   */
+  readonly onUnsupportedVersion?: (context: RequestContext) => Input<Response>;
 }
 
-/** Declares an API; `memory` defaults to what decoding the frame makes of it. */
+/** What a frame of many tiny fields grows to when it is decoded: an object of some fifty bytes each. */
+const DECODED_GROWTH = 16;
+const LARGEST_DECODED_FRAME_BYTES = 8 * 1024 * 1024;
+
+type Defaulted = 'memory' | 'largestFrameBytes';
+
+/** Declares an API. */
 export function api<Request extends Message, Response extends Message>(
-  declaration: Omit<Api<Request, Response>, 'key' | 'memory'> & {
-    readonly memory?: (frameBytes: number) => number;
-  },
+  declaration: Omit<Api<Request, Response>, 'key' | Defaulted> &
+    Partial<Pick<Api<Request, Response>, Defaulted>>,
 ): Api<Request, Response> {
   return {
-    memory: (frameBytes) => frameBytes,
+    memory: (frameBytes) => DECODED_GROWTH * frameBytes,
+    largestFrameBytes: LARGEST_DECODED_FRAME_BYTES,
     ...declaration,
     key: declaration.request.key,
   };

@@ -13,8 +13,10 @@ export const FRAME_SIZE_BYTES = 4;
 /** What a mere length can make us ask for. */
 const FIRST_PART_BYTES = 1024 * 1024;
 
-/** Gives memory for a frame of so many bytes: a Buffer of just that length. */
-export type AllocateFrame = (sizeBytes: number) => Buffer;
+/** Gives a Buffer of just that many bytes for (the first part of) a frame of so many. */
+export type AllocateFrame = (sizeBytes: number, frameBytes: number) => Buffer;
+
+const allocateSlow: AllocateFrame = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes);
 
 export class Framer {
   /** Larger frames are refused; may be changed between two frames. */
@@ -27,7 +29,7 @@ export class Framer {
   #frame: Buffer | undefined;
   #filled = 0;
 
-  constructor(maxFrameBytes: number, allocate: AllocateFrame = Buffer.allocUnsafeSlow) {
+  constructor(maxFrameBytes: number, allocate: AllocateFrame = allocateSlow) {
     this.maxFrameBytes = maxFrameBytes;
     this.#allocate = allocate;
   }
@@ -64,14 +66,14 @@ export class Framer {
     if (this.#size <= 0 || this.#size > this.maxFrameBytes) {
       throw new MalformedFrame(`frame of ${this.#size} bytes, ${this.maxFrameBytes} are allowed`);
     }
-    this.#frame = this.#allocate(Math.min(this.#size, FIRST_PART_BYTES));
+    this.#frame = this.#allocate(Math.min(this.#size, FIRST_PART_BYTES), this.#size);
     return at;
   }
 
   #fill(frame: Buffer, chunk: Uint8Array, from: number): number {
     let room = frame;
     if (this.#filled === frame.length) {
-      room = this.#allocate(this.#size);
+      room = this.#allocate(this.#size, this.#size);
       room.set(frame);
       this.#frame = room;
     }

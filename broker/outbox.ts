@@ -1,0 +1,100 @@
+/**
+ * What goes out on a connection: answers in the order they are sent, all of one turn in one write.
+ * An answer's bytes are counted from the moment it is there, also while one before it is not,
+ * until the socket has taken them; then its exchange is told, so that shared buffers go back.
+ */
+
+import type { Exchange } from './exchange.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+import type { Metrics, Series } from './metrics.ts';
+import type { TransportConnection } from './transport.ts';
+
+export class Outbox {
+  private readonly transport: TransportConnection;
+  private readonly memory: MemoryBudget;
+  private readonly bytesOut: Series;
+  private readonly blockedGauge: Series;
+  /** Answers that are there and have not left. */
+  private readonly held = new Set<Exchange>();
+  private heldBytes = 0;
+  /** To be written at the end of this turn, in order. */
+  private ready: Exchange[] = [];
+  private isBlocked = false;
+  private isClosed = false;
+
+  constructor(transport: TransportConnection, memory: MemoryBudget, metrics: Metrics) {
+    this.transport = transport;
+    this.memory = memory;
+    this.bytesOut = metrics.counter('network_bytes_out_total');
+    this.blockedGauge = metrics.gauge('connections_not_taking_answers');
+  }
+
+  /** Bytes of answers that have not left. */
+  get unsentBytes(): number {
+    return this.heldBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.held.size === 0;
+  }
+
+  /** Whether the peer does not take what is written. */
+  get blocked(): boolean {
+    return this.isBlocked;
+  }
+
+  /** Counts an answer that is there. */
+  hold(exchange: Exchange): void {
+    this.held.add(exchange);
+    this.heldBytes += exchange.answerBytes;
+    this.memory.take('answers', exchange.answerBytes);
+  }
+
+  /** Sends an answer that is held, now that its turn has come. */
+  send(exchange: Exchange): void {
+    if (exchange.answerBytes === 0) {
+      this.leave(exchange);
+      return;
+    }
+    this.ready.push(exchange);
+    if (this.ready.length === 1) queueMicrotask(() => this.flush());
+  }
+
+  drained(): void {
+    this.setBlocked(false);
+  }
+
+  /** Nothing leaves any more. */
+  close(): void {
+    this.isClosed = true;
+    this.ready = [];
+    this.setBlocked(false);
+    for (const exchange of this.held) this.leave(exchange);
+  }
+
+  flush(): void {
+    const exchanges = this.ready;
+    if (exchanges.length === 0 || this.isClosed) return;
+    this.ready = [];
+    const buffers: Buffer[] = [];
+    for (const exchange of exchanges) buffers.push(...(exchange.answer as readonly Buffer[]));
+    const taken = this.transport.write(buffers, () => {
+      for (const exchange of exchanges) this.leave(exchange);
+    });
+    if (!taken) this.setBlocked(true);
+  }
+
+  private leave(exchange: Exchange): void {
+    if (!this.held.delete(exchange)) return;
+    this.heldBytes -= exchange.answerBytes;
+    this.memory.give('answers', exchange.answerBytes);
+    if (!this.isClosed) this.bytesOut.add(exchange.answerBytes);
+    exchange.sent();
+  }
+
+  private setBlocked(blocked: boolean): void {
+    if (blocked === this.isBlocked) return;
+    this.isBlocked = blocked;
+    this.blockedGauge.add(blocked ? 1 : -1);
+  }
+}

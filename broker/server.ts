@@ -1,0 +1,145 @@
+/**
+ * The listeners and the connections that came in on them: limits in all and for each address, time
+ * limits, and an orderly end. What is on a connection is connection.ts's.
+ */
+
+import type { Timer } from '../storage/env.ts';
+import type { AnyApi } from './api.ts';
+import { isUnspecified, type Listener } from './config.ts';
+import { Connection, type ConnectionShared } from './connection.ts';
+import { Dispatcher } from './dispatch.ts';
+import { LimitedLog } from './limited-log.ts';
+import type { Services } from './services.ts';
+import type { Transport, TransportConnection, TransportListener } from './transport.ts';
+
+/** How often idle and late connections are looked for. */
+const CHECK_MS = 1000;
+
+/** A listener that is open. */
+export interface OpenListener {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** What clients are told; the host is empty where it is the address they connected to. */
+  readonly advertised: { readonly host: string; readonly port: number };
+}
+
+export class Server {
+  private readonly services: Services;
+  private readonly transport: Transport;
+  private readonly shared: ConnectionShared;
+  private readonly log: LimitedLog;
+  private readonly listeners: TransportListener[] = [];
+  private readonly connections = new Set<Connection>();
+  private readonly countByAddress = new Map<string, number>();
+  private lastId = 0;
+  private check: Timer | undefined;
+  private stopping = false;
+  private allGone: (() => void) | undefined;
+
+  constructor(services: Services, transport: Transport, apis: readonly AnyApi[]) {
+    const { env, config, metrics, memory } = services;
+    this.services = services;
+    this.transport = transport;
+    this.log = new LimitedLog(env.clock, env.log);
+    this.shared = {
+      clock: env.clock,
+      dispatcher: new Dispatcher(services, apis, this.log),
+      memory,
+      metrics,
+      log: this.log,
+      maxInFlight: config.get('max.inflight.requests.per.connection'),
+      maxFrameBytes: config.get('socket.request.max.bytes'),
+    };
+    metrics.gauge('connections').from(() => this.connections.size);
+    metrics.gauge('connections_waiting_for_memory').from(() => memory.waiting);
+  }
+
+  /** Opens a listener. Rejects when its address cannot be had. */
+  async listen(listener: Listener, advertised: Listener | undefined): Promise<OpenListener> {
+    const { host, port } = listener;
+    const told = { host: advertised?.host ?? (isUnspecified(host) ? '' : host), port: 0 };
+    const open = await this.transport.listen(
+      { host, port },
+      (connection) => this.accept(connection, told),
+      (error) => this.log.error({ err: error, listener: listener.name }, 'listener failed'),
+    );
+    told.port = advertised === undefined || advertised.port === 0 ? open.port : advertised.port;
+    this.listeners.push(open);
+    this.scheduleCheck();
+    return { name: listener.name, host: open.host, port: open.port, advertised: told };
+  }
+
+  /**
+   * Accepts nothing more, lets what is in flight be answered for so long, then closes what is left.
+   * Whoever holds requests back (watchers, groups) is to let them go before or during this.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.stopping = true;
+    this.check?.cancel();
+    const closed = this.listeners.map((listener) => listener.close());
+    for (const connection of this.connections) connection.end('stopped');
+    if (this.connections.size > 0) await this.connectionsGone(graceMs);
+    for (const connection of this.connections) connection.destroy();
+    await Promise.all(closed);
+  }
+
+  private connectionsGone(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.services.env.clock.setTimer(graceMs, resolve);
+      this.allGone = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  private accept(transport: TransportConnection, told: OpenListener['advertised']): void {
+    const { metrics } = this.services;
+    const address = transport.remoteAddress;
+    const refused = this.refusal(address);
+    if (refused !== undefined) {
+      metrics.counter('connections_refused_total', refused).add();
+      this.log.warn({ address, reason: refused }, 'connection refused');
+      transport.destroy();
+      return;
+    }
+    metrics.counter('connections_accepted_total').add();
+    this.countByAddress.set(address, (this.countByAddress.get(address) ?? 0) + 1);
+    const advertised = { host: told.host || transport.localAddress, port: told.port };
+    this.lastId += 1;
+    const connection = new Connection(this.lastId, transport, advertised, this.shared, (gone) =>
+      this.forget(gone),
+    );
+    this.connections.add(connection);
+    connection.start();
+  }
+
+  private refusal(address: string): string | undefined {
+    const { config } = this.services;
+    if (this.stopping) return 'stopping';
+    if (this.connections.size >= config.get('max.connections')) return 'max.connections';
+    const fromThere = this.countByAddress.get(address) ?? 0;
+    return fromThere >= config.get('max.connections.per.ip') ? 'max.connections.per.ip' : undefined;
+  }
+
+  private forget(connection: Connection): void {
+    this.connections.delete(connection);
+    const left = (this.countByAddress.get(connection.remoteAddress) ?? 1) - 1;
+    if (left > 0) this.countByAddress.set(connection.remoteAddress, left);
+    else this.countByAddress.delete(connection.remoteAddress);
+    if (this.connections.size === 0) this.allGone?.();
+  }
+
+  private scheduleCheck(): void {
+    if (this.check !== undefined) return;
+    const { clock } = this.services.env;
+    const maxIdleMs = this.services.config.get('connections.max.idle.ms');
+    const check = () => {
+      const now = clock.monotonic();
+      for (const connection of this.connections) connection.checkTimes(now, maxIdleMs);
+      this.check = clock.setTimer(CHECK_MS, check);
+    };
+    this.check = clock.setTimer(CHECK_MS, check);
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The network as the broker sees it: something that listens, and connections that are streams of
+ * bytes. `tcpTransport` is the real one, on node:net; test/sim/transport.ts is one in memory. This
+ * is the only file of the broker that knows sockets.
+ */
+
+import net from 'node:net';
+
+/** What a connection tells its owner. After `gone` nothing more is told. */
+export interface TransportEvents {
+  /** Bytes came; the chunk is the receiver's to keep. */
+  data(chunk: Buffer): void;
+  /** The peer takes bytes again after `write` gave false. */
+  drained(): void;
+  /** The connection is gone, by either side; called exactly once. */
+  gone(error: Error | undefined): void;
+}
+
+export interface TransportConnection {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Address and port of ours that the peer connected to. */
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** Starts the flow of events; called once, right after the connection was accepted. */
+  start(events: TransportEvents): void;
+  /**
+   * Sends the buffers one after the other, in one system call where that is possible. They must
+   * not change until `sent` was called: when the system has taken them, or never will. False:
+   * enough is waiting for the peer to take it, `drained` follows.
+   */
+  write(buffers: readonly Buffer[], sent: () => void): boolean;
+  /** Stops and starts reading. Nothing is told about the peer's end while paused. */
+  pause(): void;
+  resume(): void;
+  /** Closes in an orderly way after all that was written has been sent. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: one that is free. */
+  readonly port: number;
+}
+
+export interface TransportListener {
+  readonly host: string;
+  readonly port: number;
+  /** Accepts nothing more from now on; resolves when the connections it accepted are gone too. */
+  close(): Promise<void>;
+}
+
+export interface Transport {
+  /** Rejects when the address cannot be had (EADDRINUSE, EACCES, ENOTFOUND). */
+  listen(
+    options: ListenOptions,
+    accept: (connection: TransportConnection) => void,
+    failed: (error: Error) => void,
+  ): Promise<TransportListener>;
+}
+
+/** Bytes of answers that may wait in a socket before its owner is told to stop. */
+const WRITE_HIGH_WATER_BYTES = 1024 * 1024;
+/** Silence after which the kernel probes whether the peer is still there. */
+const KEEP_ALIVE_MS = 60_000;
+/** Connections that may wait to be accepted: clients come back all at once after a restart. */
+const BACKLOG = 1024;
+
+class TcpConnection implements TransportConnection {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  private readonly socket: net.Socket;
+  private failure: Error | undefined;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    this.remoteAddress = withoutMapping(socket.remoteAddress ?? '');
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = withoutMapping(socket.localAddress ?? '');
+    this.localPort = socket.localPort ?? 0;
+    // Errors may come before `start`; 'close' follows each and tells the owner.
+    socket.on('error', (error) => {
+      this.failure = error;
+    });
+  }
+
+  start(events: TransportEvents): void {
+    const socket = this.socket;
+    socket.on('data', (chunk: Buffer) => events.data(chunk));
+    socket.on('drain', () => events.drained());
+    // A peer that has closed its half takes no answers: Kafka's clients never half-close.
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => events.gone(this.failure));
+    if (socket.closed) events.gone(this.failure);
+  }
+
+  write(buffers: readonly Buffer[], sent: () => void): boolean {
+    const socket = this.socket;
+    const last = buffers.length - 1;
+    if (last < 0 || socket.destroyed) {
+      sent();
+      return true;
+    }
+    if (last === 0) return socket.write(buffers[0] as Buffer, sent);
+    let taken = true;
+    socket.cork();
+    for (let i = 0; i < last; i++) socket.write(buffers[i] as Buffer);
+    taken = socket.write(buffers[last] as Buffer, sent);
+    socket.uncork();
+    return taken;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  end(): void {
+    this.socket.destroySoon();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** An IPv4 address as such, also where the socket is an IPv6 one. */
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
+
+/** TCP, through node:net. */
+export const tcpTransport: Transport = {
+  async listen(options, accept, failed) {
+    const server = net.createServer({
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      highWaterMark: WRITE_HIGH_WATER_BYTES,
+    });
+    server.on('connection', (socket) => accept(new TcpConnection(socket)));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
+        server.removeListener('error', reject);
+        server.on('error', failed);
+        resolve();
+      });
+    });
+    const address = server.address() as net.AddressInfo;
+    return {
+      host: address.address,
+      port: address.port,
+      close: () => new Promise<void>((resolve) => server.close(() => resolve())),
+    };
+  },
+};
