@@ -7,13 +7,16 @@
  */
 
 import { ProtocolError } from '../protocol/errors.ts';
+import type { NewMetadataRecord } from './metadata-records.ts';
 
-/** Where blocks are recorded: the metadata log. */
+/** Where blocks are recorded: what ProducerIds needs of the metadata log. */
 export interface ProducerIdLedger {
-  /** First id that belongs to no block yet. */
-  readonly nextProducerId: number;
-  /** Records that all ids below are in blocks; durable when it resolves. */
-  recordNextProducerId(nextProducerId: number): Promise<void>;
+  readonly planned: {
+    /** First id that belongs to no block yet. */
+    readonly nextProducerId: number;
+  };
+  /** Durable when it resolves. */
+  append(records: readonly NewMetadataRecord[]): Promise<void>;
 }
 
 /** Ids of one block, as Kafka's controller gives them to a broker. */
@@ -21,13 +24,15 @@ export const PRODUCER_ID_BLOCK = 1000;
 
 export class ProducerIds {
   readonly #ledger: ProducerIdLedger;
+  readonly #nodeId: number;
   #next = 0;
   /** End of the block in use; nothing is left of it when `#next` has reached it. */
   #end = 0;
   #refill: Promise<void> | undefined;
 
-  constructor(ledger: ProducerIdLedger) {
+  constructor(ledger: ProducerIdLedger, nodeId: number) {
     this.#ledger = ledger;
+    this.#nodeId = nodeId;
   }
 
   /** A producer id that was never given before. Rejects when a block cannot be recorded. */
@@ -42,12 +47,13 @@ export class ProducerIds {
   }
 
   async #takeBlock(): Promise<void> {
-    const first = this.#ledger.nextProducerId;
+    const first = this.#ledger.planned.nextProducerId;
     const end = first + PRODUCER_ID_BLOCK;
     if (!Number.isSafeInteger(end)) {
       throw new ProtocolError('UNKNOWN_SERVER_ERROR', 'all producer ids have been given out');
     }
-    await this.#ledger.recordNextProducerId(end);
+    const value = { brokerId: this.#nodeId, nextProducerId: end };
+    await this.#ledger.append([{ kind: 'ProducerIdsRecord', value }]);
     this.#next = first;
     this.#end = end;
   }

@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
+import type { LimitedLog } from './limited-log.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { Metrics } from './metrics.ts';
 import type { Partition } from './partition.ts';
@@ -37,6 +38,8 @@ export interface Services {
   /** One timer for all timeouts. */
   readonly deadlines: Deadlines;
   readonly metrics: Metrics;
+  /** For lines that clients can bring about. */
+  readonly limitedLog: LimitedLog;
   readonly memory: MemoryBudget;
 }
 
