@@ -1,0 +1,175 @@
+/**
+ * One connection to a broker, as lean as a client can be: requests are encoded by protocol/, sent
+ * without waiting for the answers before, and answered in the order they were sent. Frames lie in a
+ * buffer that the connection uses again, so an answer is to be read when it is told and not kept.
+ */
+
+import { connect, type Socket } from 'node:net';
+import { Framer } from '../../protocol/frame.ts';
+import { decodeResponse, encodeRequest } from '../../protocol/header.ts';
+import type { Decoded, Input, Message } from '../../protocol/schema.ts';
+
+const CLIENT_ID = 'tailrace-bench';
+const MAX_FRAME_BYTES = 512 * 1024 * 1024;
+/** Frames above this get memory of their own instead of making the connection's buffer grow. */
+const MAX_REUSED_BYTES = 64 * 1024 * 1024;
+/** Answered requests that may stand before those that wait. */
+const COMPACT_AT = 1024;
+
+/** Takes one answer, a frame without its length; the bytes are the connection's. */
+export type AnswerHandler = (frame: Buffer) => void;
+
+interface Waiting {
+  readonly correlationId: number;
+  readonly answer: AnswerHandler;
+  readonly fail: (error: Error) => void;
+}
+
+export class WireConnection {
+  readonly #socket: Socket;
+  readonly #framer: Framer;
+  readonly #waiting: Waiting[] = [];
+  #firstWaiting = 0;
+  #correlationId = 0;
+  #buffer = Buffer.alloc(0);
+  #closed: Error | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#framer = new Framer(MAX_FRAME_BYTES, (sizeBytes) => this.#frameMemory(sizeBytes));
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => this.#onData(chunk));
+    socket.on('close', () => this.#fail(new Error('the broker closed the connection')));
+    socket.on('error', (error) => this.#fail(error));
+  }
+
+  static open(host: string, port: number): Promise<WireConnection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host, port });
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new WireConnection(socket));
+      });
+    });
+  }
+
+  /** Bytes that the system has not taken yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Sends a request and gives the decoded answer. */
+  call<Request extends Message, Response extends Message>(
+    request: Request,
+    response: Response,
+    version: number,
+    value: Input<Request>,
+  ): Promise<Decoded<Response>> {
+    return new Promise((resolve, reject) => {
+      this.send(
+        request,
+        version,
+        value,
+        // What is decoded may hold slices of the frame, whose bytes change with the next one.
+        (frame) => resolve(decodeResponse(Buffer.from(frame), response, version).value),
+        reject,
+      );
+    });
+  }
+
+  /** Sends a request; `answer` is told its answer as it came. */
+  send<Request extends Message>(
+    request: Request,
+    version: number,
+    value: Input<Request>,
+    answer: AnswerHandler,
+    fail: (error: Error) => void,
+  ): void {
+    if (this.#closed !== undefined) {
+      fail(this.#closed);
+      return;
+    }
+    const correlationId = this.#nextCorrelationId();
+    this.#waiting.push({ correlationId, answer, fail });
+    this.#write(
+      encodeRequest(
+        request,
+        { apiVersion: version, correlationId, clientId: CLIENT_ID },
+        value as Input<Request>,
+      ),
+    );
+  }
+
+  /** Sends a request that is not answered (Produce with acks=0). */
+  sendUnanswered<Request extends Message>(
+    request: Request,
+    version: number,
+    value: Input<Request>,
+  ): void {
+    const header = {
+      apiVersion: version,
+      correlationId: this.#nextCorrelationId(),
+      clientId: CLIENT_ID,
+    };
+    this.#write(encodeRequest(request, header, value));
+  }
+
+  /** Calls back once the system takes bytes again. */
+  whenDrained(callback: () => void): void {
+    if (this.#socket.writableNeedDrain) this.#socket.once('drain', callback);
+    else setImmediate(callback);
+  }
+
+  close(): void {
+    this.#closed ??= new Error('the connection was closed');
+    this.#socket.destroy();
+  }
+
+  #nextCorrelationId(): number {
+    this.#correlationId = (this.#correlationId + 1) & 0x7fff_ffff;
+    return this.#correlationId;
+  }
+
+  #write(buffers: readonly Buffer[]): void {
+    this.#socket.cork();
+    for (const buffer of buffers) this.#socket.write(buffer);
+    this.#socket.uncork();
+  }
+
+  #frameMemory(sizeBytes: number): Buffer {
+    if (sizeBytes > MAX_REUSED_BYTES) return Buffer.allocUnsafeSlow(sizeBytes);
+    if (this.#buffer.length < sizeBytes) this.#buffer = Buffer.allocUnsafeSlow(sizeBytes);
+    return this.#buffer.subarray(0, sizeBytes);
+  }
+
+  #onData(chunk: Buffer): void {
+    for (const frame of this.#framer.push(chunk)) {
+      const waiting = this.#shift();
+      if (waiting === undefined || frame.readInt32BE(0) !== waiting.correlationId) {
+        this.#fail(new Error('an answer that belongs to no request'));
+        this.#socket.destroy();
+        return;
+      }
+      waiting.answer(frame);
+    }
+  }
+
+  #shift(): Waiting | undefined {
+    const waiting = this.#waiting[this.#firstWaiting];
+    if (waiting === undefined) return undefined;
+    this.#firstWaiting += 1;
+    if (this.#firstWaiting === this.#waiting.length || this.#firstWaiting >= COMPACT_AT) {
+      this.#waiting.splice(0, this.#firstWaiting);
+      this.#firstWaiting = 0;
+    }
+    return waiting;
+  }
+
+  #fail(error: Error): void {
+    this.#closed ??= error;
+    for (let waiting = this.#shift(); waiting !== undefined; waiting = this.#shift()) {
+      waiting.fail(this.#closed);
+    }
+  }
+}

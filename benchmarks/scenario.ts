@@ -1,0 +1,101 @@
+/** What a macro benchmark is, and what it finds out. */
+
+import type { Histogram } from 'hdr-histogram-js';
+import { build } from 'hdr-histogram-js';
+import { type ProcessStats, processStats } from './process-stats.ts';
+
+/** A broker to be measured. */
+export interface Target {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** Undefined when the broker runs elsewhere: then its CPU time and memory stay unknown. */
+  readonly pid: number | undefined;
+}
+
+export interface Figure {
+  readonly value: number;
+  readonly unit: string;
+  readonly better: 'higher' | 'lower';
+}
+
+export type Figures = Record<string, Figure>;
+
+export interface Settings {
+  /** How long each measurement lasts, after a warm-up of its own. */
+  readonly seconds: number;
+  /** Bytes that the catch-up read has before it. */
+  readonly catchUpBytes: number;
+  readonly parkedFetches: number;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly about: string;
+  run(target: Target, settings: Settings): Promise<Figures>;
+}
+
+export function higher(value: number, unit: string): Figure {
+  return { value, unit, better: 'higher' };
+}
+
+export function lower(value: number, unit: string): Figure {
+  return { value, unit, better: 'lower' };
+}
+
+const MEGABYTE = 1e6;
+const GIGABYTE = 1e9;
+
+/** Megabytes a second, and what the broker used for them. */
+export function throughputFigures(
+  bytes: number,
+  seconds: number,
+  before: ProcessStats | undefined,
+  target: Target,
+): Figures {
+  const figures: Figures = { throughput: higher(bytes / MEGABYTE / seconds, 'MB/s') };
+  const after = processStats(target.pid);
+  if (before !== undefined && after !== undefined) {
+    const used = after.cpuSeconds - before.cpuSeconds;
+    figures['broker CPU'] = lower(used / (bytes / GIGABYTE), 's/GB');
+    figures['broker memory'] = lower(after.residentMebibytes, 'MiB');
+  }
+  return figures;
+}
+
+/** A histogram of milliseconds, kept in microseconds with three digits. */
+export class Latencies {
+  readonly #histogram: Histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 3_600_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+
+  add(milliseconds: number): void {
+    this.#histogram.recordValue(Math.max(1, Math.round(milliseconds * 1000)));
+  }
+
+  get count(): number {
+    return this.#histogram.totalCount;
+  }
+
+  figures(): Figures {
+    const at = (percentile: number) =>
+      lower(this.#histogram.getValueAtPercentile(percentile) / 1000, 'ms');
+    return {
+      p50: at(50),
+      p90: at(90),
+      p99: at(99),
+      'p99.9': at(99.9),
+      max: lower(this.#histogram.maxValue / 1000, 'ms'),
+    };
+  }
+}
+
+let topicNumber = 0;
+
+/** A topic name that no other run has used. */
+export function freshTopic(what: string): string {
+  topicNumber += 1;
+  return `bench-${what}-${process.pid}-${topicNumber}-${Math.random().toString(36).slice(2, 8)}`;
+}
