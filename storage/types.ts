@@ -60,6 +60,16 @@ export interface AppendResult {
   readonly logAppendTimeMs: number;
 }
 
+/** A record found by its time. */
+export interface TimedRecord {
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly leaderEpoch: number;
+}
+
+/** Uncompresses the records of a batch, in bounds. */
+export type Inflate = (codec: number, payload: Buffer) => Promise<Buffer>;
+
 export interface AbortedTransaction {
   readonly producerId: number;
   readonly firstOffset: number;
@@ -137,15 +147,10 @@ export interface PartitionLogView {
   ): AbortedTransaction[] | Promise<AbortedTransaction[]>;
 
   /** First record at or after a time, below `limit`; undefined when there is none. */
-  offsetForTime(
-    timestamp: number,
-    limit: number,
-  ): Promise<{ offset: number; timestamp: number; leaderEpoch: number } | undefined>;
+  offsetForTime(timestamp: number, limit: number): Promise<TimedRecord | undefined>;
 
   /** The record with the largest timestamp below `limit`, the first of equals. */
-  offsetOfMaxTimestamp(
-    limit: number,
-  ): Promise<{ offset: number; timestamp: number; leaderEpoch: number } | undefined>;
+  offsetOfMaxTimestamp(limit: number): Promise<TimedRecord | undefined>;
 
   /** The largest epoch at or below the asked one, with its end offset; undefined when unknown. */
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: number } | undefined;

@@ -1,0 +1,69 @@
+/**
+ * Large buffers used again: fresh memory costs more than filling it. A buffer that several read at
+ * once is counted, and goes back to the pool when the last one lets go.
+ */
+
+const SMALLEST = 64 * 1024;
+const LARGEST = 4 * 1024 * 1024;
+
+/** Free buffers by size class (powers of two from 64 KiB to 4 MiB), up to a limit kept. */
+export class BufferPool {
+  readonly #free = new Map<number, Buffer[]>();
+  readonly #keepBytes: number;
+  #freeBytes = 0;
+
+  /** `keepBytes`: free buffers beyond this are left to the collector. */
+  constructor(keepBytes: number) {
+    this.#keepBytes = keepBytes;
+  }
+
+  /** Bytes of free buffers kept. */
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+
+  /** A buffer of at least so many bytes with whatever contents; above 4 MiB of just that size. */
+  acquire(bytes: number): Buffer {
+    if (bytes > LARGEST) return Buffer.allocUnsafeSlow(bytes);
+    let size = SMALLEST;
+    while (size < bytes) size *= 2;
+    const buffer = this.#free.get(size)?.pop();
+    if (buffer === undefined) return Buffer.allocUnsafeSlow(size);
+    this.#freeBytes -= size;
+    return buffer;
+  }
+
+  /** Takes back a whole buffer that nobody uses any more. */
+  release(buffer: Buffer): void {
+    const size = buffer.length;
+    const isPooled = size >= SMALLEST && size <= LARGEST && (size & (size - 1)) === 0;
+    if (!isPooled || this.#freeBytes + size > this.#keepBytes) return;
+    const free = this.#free.get(size);
+    if (free === undefined) this.#free.set(size, [buffer]);
+    else free.push(buffer);
+    this.#freeBytes += size;
+  }
+}
+
+/** A buffer with a count of who holds it; made with one holder. */
+export class SharedBuffer {
+  readonly buffer: Buffer;
+  readonly #pool: BufferPool | undefined;
+  #holders = 1;
+
+  /** `pool`: where the buffer goes in the end; undefined leaves it to the collector. */
+  constructor(buffer: Buffer, pool: BufferPool | undefined) {
+    this.buffer = buffer;
+    this.#pool = pool;
+  }
+
+  retain(): void {
+    if (this.#holders === 0) throw new Error('a shared buffer was retained after its release');
+    this.#holders++;
+  }
+
+  release(): void {
+    if (this.#holders === 0) throw new Error('a shared buffer was released twice');
+    if (--this.#holders === 0) this.#pool?.release(this.buffer);
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Reads what an unclean stop left in the journal: for each log where its batches stand, and the
+ * lease under which its offsets may have been given out. Only headers are read here; the batches
+ * are read, and their checksums compared, when they are written to the segments.
+ *
+ * A place where no group stands ends the journal when all behind it may never have been synced: a
+ * torn tail, which is cut. Where a later group says that the place was synced it is damage, which is
+ * reported; what lies behind is still read.
+ */
+
+import type { DiskFile, Env } from './env.ts';
+import {
+  decodeFileHeader,
+  decodeGroup,
+  findGroup,
+  JOURNAL_HEADER_BYTES,
+  type JournalFileHeader,
+  type JournalGroup,
+  type SyncedMark,
+} from './journal-format.ts';
+
+const PIECE_BYTES = 4 * 1024 * 1024;
+/** A group's header with its entries lies within so many bytes: some 50 000 logs in one group. */
+const HEADER_MAX_BYTES = 2 * 1024 * 1024;
+
+/** Batches of one log in the journal. */
+export interface JournaledRun {
+  readonly file: JournalPart;
+  readonly position: number;
+  readonly sizeBytes: number;
+  readonly previousEnd: number;
+  readonly end: number;
+}
+
+/** What the journal holds of one log. */
+export interface JournaledLog {
+  readonly topicId: string;
+  readonly partition: number;
+  /** In the order in which they were written. */
+  readonly runs: JournaledRun[];
+  leaseEnd: number;
+}
+
+/** One file of the journal, open for reading. */
+export interface JournalPart {
+  readonly path: string;
+  readonly file: DiskFile;
+  readonly sizeBytes: number;
+  readonly header: JournalFileHeader | undefined;
+  isDamaged: boolean;
+}
+
+export interface JournalContents {
+  readonly parts: readonly JournalPart[];
+  /** By topic id and partition, see `journalKey`. */
+  readonly logs: ReadonlyMap<string, JournaledLog>;
+  readonly lastSequence: number;
+  /** Whether the machine has started anew, or the disk is another one, since the journal was written. */
+  readonly isForeign: boolean;
+}
+
+export function journalKey(topicId: string, partition: number): string {
+  return `${topicId}/${partition}`;
+}
+
+interface PlacedGroup {
+  readonly part: JournalPart;
+  readonly position: number;
+  readonly group: JournalGroup;
+}
+
+interface Gap {
+  readonly part: JournalPart;
+  readonly position: number;
+}
+
+/** Reads the journal in a folder. `device`: what lies under the data folder now. */
+export async function readJournal(env: Env, dir: string, device: number): Promise<JournalContents> {
+  const parts = await openParts(env, dir);
+  const used = parts.filter((part) => part.header !== undefined);
+  used.sort((a, b) => a.header!.sequence - b.header!.sequence);
+  const found: (PlacedGroup | Gap)[] = [];
+  for (const part of used) await scanPart(part, found);
+  const groups = dropTornTail(env, found);
+  const headers = used.map(({ header }) => header!);
+  const isForeign = headers.some(
+    (header) => header.bootId !== env.host.bootId || header.device !== device,
+  );
+  return {
+    parts,
+    logs: collect(groups),
+    lastSequence: headers.at(-1)?.sequence ?? 0,
+    isForeign,
+  };
+}
+
+async function openParts(env: Env, dir: string): Promise<JournalPart[]> {
+  const parts: JournalPart[] = [];
+  for (const name of await env.disk.list(dir)) {
+    if (!name.endsWith('.journal')) continue;
+    const path = `${dir}/${name}`;
+    const file = await env.disk.open(path, 'write');
+    const { sizeBytes } = await file.stat();
+    const head = Buffer.alloc(JOURNAL_HEADER_BYTES);
+    await file.read(head, 0, head.length, 0);
+    parts.push({ path, file, sizeBytes, header: decodeFileHeader(head), isDamaged: false });
+  }
+  return parts;
+}
+
+/** A window over a file that moves forward. */
+class Pieces {
+  readonly #part: JournalPart;
+  readonly #buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  #start = 0;
+  #length = 0;
+
+  constructor(part: JournalPart) {
+    this.#part = part;
+  }
+
+  /** The bytes from a position on, at least `bytes` of them unless the file ends before. */
+  async at(position: number, bytes: number): Promise<Buffer> {
+    const end = Math.min(position + bytes, this.#part.sizeBytes);
+    if (position < this.#start || end > this.#start + this.#length) {
+      this.#start = position;
+      this.#length = await this.#part.file.read(this.#buffer, 0, PIECE_BYTES, position);
+    }
+    return this.#buffer.subarray(position - this.#start, this.#length);
+  }
+}
+
+async function scanPart(part: JournalPart, found: (PlacedGroup | Gap)[]): Promise<void> {
+  const pieces = new Pieces(part);
+  const generation = part.header!.generation;
+  let position = JOURNAL_HEADER_BYTES;
+  while (position < part.sizeBytes) {
+    const piece = await pieces.at(position, HEADER_MAX_BYTES);
+    const group = decodeGroup(piece, 0, position, part.sizeBytes, generation);
+    if (group !== undefined) {
+      found.push({ part, position, group });
+      position += group.groupBytes;
+      continue;
+    }
+    const last = found.at(-1);
+    const isSameGap = last !== undefined && last.part === part && !('group' in last);
+    if (!isSameGap) found.push({ part, position });
+    position = await nextCandidate(pieces, part, position + 8);
+  }
+}
+
+/** The next place in the file where a group may begin, or its end. */
+async function nextCandidate(pieces: Pieces, part: JournalPart, from: number): Promise<number> {
+  let position = from;
+  while (position < part.sizeBytes) {
+    const piece = await pieces.at(position, HEADER_MAX_BYTES);
+    const at = findGroup(piece, 0);
+    if (at >= 0) return position + at;
+    position += Math.max(piece.length - (piece.length % 8), 8);
+  }
+  return part.sizeBytes;
+}
+
+function isBefore(part: JournalPart, position: number, mark: SyncedMark): boolean {
+  const { sequence } = part.header!;
+  return sequence < mark.sequence || (sequence === mark.sequence && position < mark.position);
+}
+
+/** Cuts at the first gap that may be a torn tail; gaps below what was synced are reported. */
+function dropTornTail(env: Env, found: readonly (PlacedGroup | Gap)[]): PlacedGroup[] {
+  let synced: SyncedMark = { sequence: 0, position: 0 };
+  for (const item of found) {
+    if (!('group' in item)) continue;
+    const mark = item.group.synced;
+    const isLater =
+      mark.sequence > synced.sequence ||
+      (mark.sequence === synced.sequence && mark.position > synced.position);
+    if (isLater) synced = mark;
+  }
+  const groups: PlacedGroup[] = [];
+  for (const item of found) {
+    if ('group' in item) {
+      groups.push(item);
+    } else if (isBefore(item.part, item.position, synced)) {
+      item.part.isDamaged = true;
+      env.log.error(
+        { path: item.part.path, position: item.position },
+        'the journal is damaged where it was synced; what followed is read on',
+      );
+    } else if (!isFileEnd(found, item)) {
+      break;
+    }
+  }
+  return groups;
+}
+
+/** Whether the gap is only the unused rest of a file that the journal left for the next one. */
+function isFileEnd(found: readonly (PlacedGroup | Gap)[], gap: Gap): boolean {
+  const next = found[found.indexOf(gap) + 1];
+  return next === undefined || next.part !== gap.part;
+}
+
+function collect(groups: readonly PlacedGroup[]): Map<string, JournaledLog> {
+  const logs = new Map<string, JournaledLog>();
+  for (const { part, group } of groups) {
+    let position = group.payloadPosition;
+    for (const entry of group.entries) {
+      const topicId = entry.topicId.toString('base64url');
+      const key = journalKey(topicId, entry.partition);
+      let log = logs.get(key);
+      if (log === undefined) {
+        log = { topicId, partition: entry.partition, runs: [], leaseEnd: 0 };
+        logs.set(key, log);
+      }
+      if (entry.kind === 'lease') {
+        log.leaseEnd = Math.max(log.leaseEnd, entry.leaseEnd);
+        continue;
+      }
+      const { previousEnd, end, payloadBytes: sizeBytes } = entry;
+      log.runs.push({ file: part, position, sizeBytes, previousEnd, end });
+      position += sizeBytes;
+    }
+  }
+  return logs;
+}

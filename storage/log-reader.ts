@@ -1,0 +1,161 @@
+/** Reads of one partition over its segments and its chunks in memory, within one answer. */
+
+import { codec as codecOf, leaderEpoch as leaderEpochOf } from '../protocol/record-batch.ts';
+import { findMaxTimestamp, findTimestamp, payloadOf } from '../protocol/records.ts';
+import { type MemoryTail, SliceJoiner } from './memory-tail.ts';
+import type { SegmentLog } from './segment-log.ts';
+import type { Inflate, LogSlice, TimedRecord } from './types.ts';
+
+const NOTHING: readonly Buffer[] = [];
+
+/** A slice without data, of a reader at the end. */
+export function emptySlice(offset: number): LogSlice {
+  return { buffers: NOTHING, sizeBytes: 0, recordBytes: 0, nextOffset: offset, release: () => {} };
+}
+
+/** Whole batches from memory, from the one that contains `from`; the buffers are held till release. */
+export function readTail(
+  tail: MemoryTail,
+  from: number,
+  maxBytes: number,
+  limit: number,
+  atLeastOne: boolean,
+): LogSlice {
+  const joiner = new SliceJoiner();
+  let sizeBytes = 0;
+  let recordBytes = 0;
+  let nextOffset = from;
+  tail.forEachFrom(from, (batch) => {
+    const isFirst = sizeBytes === 0;
+    const fits = sizeBytes + batch.sizeBytes <= maxBytes || (isFirst && atLeastOne);
+    if (!fits || batch.lastOffset >= limit) return false;
+    joiner.add(batch);
+    sizeBytes += batch.sizeBytes;
+    if (batch.recordCount > 0) recordBytes += batch.sizeBytes;
+    nextOffset = batch.lastOffset + 1;
+    return true;
+  });
+  if (sizeBytes === 0) return emptySlice(from);
+  const { buffers, extents } = joiner;
+  const release = () => {
+    for (const extent of extents) extent.release();
+  };
+  return { buffers, sizeBytes, recordBytes, nextOffset, release };
+}
+
+function joinSlices(first: LogSlice, second: LogSlice): LogSlice {
+  if (second.sizeBytes === 0) return first;
+  return {
+    buffers: [...first.buffers, ...second.buffers],
+    sizeBytes: first.sizeBytes + second.sizeBytes,
+    recordBytes: first.recordBytes + second.recordBytes,
+    nextOffset: second.nextOffset,
+    release: () => {
+      first.release();
+      second.release();
+    },
+  };
+}
+
+export class LogReader {
+  readonly #segments: SegmentLog;
+  readonly #tail: MemoryTail;
+  readonly #inflate: Inflate;
+
+  constructor(segments: SegmentLog, tail: MemoryTail, inflate: Inflate) {
+    this.#segments = segments;
+    this.#tail = tail;
+    this.#inflate = inflate;
+  }
+
+  /** See PartitionLogView.read; the offset lies in the log. `persisted`: segments are read below. */
+  read(
+    from: number,
+    maxBytes: number,
+    limit: number,
+    persisted: number,
+    atLeastOne: boolean,
+  ): LogSlice | Promise<LogSlice> {
+    if (from >= limit) return emptySlice(from);
+    if (from >= persisted) return readTail(this.#tail, from, maxBytes, limit, atLeastOne);
+    return this.#readBoth(from, maxBytes, limit, persisted, atLeastOne);
+  }
+
+  async #readBoth(
+    from: number,
+    maxBytes: number,
+    limit: number,
+    persisted: number,
+    atLeastOne: boolean,
+  ): Promise<LogSlice> {
+    const below = Math.min(limit, persisted);
+    const stored = await this.#segments.read(from, maxBytes, below, atLeastOne);
+    const { nextOffset, sizeBytes } = stored;
+    const continues = this.#tail.baseOffset === nextOffset && nextOffset < limit;
+    if (!continues || sizeBytes >= maxBytes) return stored;
+    const isEmpty = sizeBytes === 0;
+    const more = readTail(
+      this.#tail,
+      nextOffset,
+      maxBytes - sizeBytes,
+      limit,
+      atLeastOne && isEmpty,
+    );
+    return joinSlices(stored, more);
+  }
+
+  /** First record at or after a time and below the limit. */
+  async offsetForTime(timestamp: number, limit: number): Promise<TimedRecord | undefined> {
+    const stored = await this.#searchSegments(() => this.#segments.offsetForTime(timestamp, limit));
+    if (stored !== undefined) return stored;
+    const candidates: Buffer[] = [];
+    this.#tail.forEachFrom(0, (batch) => {
+      if (batch.baseOffset >= limit) return false;
+      if (batch.maxTimestamp < timestamp || batch.recordCount === 0) return true;
+      // A copy: the chunk may leave memory while the records are uncompressed.
+      candidates.push(Buffer.from(batch.bytes));
+      return false;
+    });
+    for (const batch of candidates) {
+      const found = findTimestamp(batch, 0, timestamp, await this.#records(batch));
+      if (found !== undefined && found.offset < limit) {
+        return { ...found, leaderEpoch: leaderEpochOf(batch, 0) };
+      }
+    }
+    return undefined;
+  }
+
+  /** The record with the largest timestamp below the limit, the first of equals. */
+  async offsetOfMaxTimestamp(limit: number): Promise<TimedRecord | undefined> {
+    const stored = await this.#searchSegments(() => this.#segments.offsetOfMaxTimestamp(limit));
+    let largest = stored?.timestamp ?? Number.NEGATIVE_INFINITY;
+    let batch: Buffer | undefined;
+    this.#tail.forEachFrom(0, (candidate) => {
+      if (candidate.lastOffset >= limit) return false;
+      if (candidate.recordCount > 0 && candidate.maxTimestamp > largest) {
+        largest = candidate.maxTimestamp;
+        batch = candidate.bytes;
+      }
+      return true;
+    });
+    if (batch === undefined) return stored;
+    const copy = Buffer.from(batch);
+    const found = findMaxTimestamp(copy, 0, await this.#records(copy));
+    return found === undefined ? stored : { ...found, leaderEpoch: leaderEpochOf(copy, 0) };
+  }
+
+  /** Searches the segments, again when chunks became segments meanwhile: neither would have them. */
+  async #searchSegments<T>(search: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const covered = this.#segments.endOffset;
+      const found = await search();
+      const inMemoryFrom = this.#tail.baseOffset ?? this.#segments.endOffset;
+      if (found !== undefined || inMemoryFrom <= covered) return found;
+    }
+  }
+
+  async #records(batch: Buffer): Promise<Buffer> {
+    const codec = codecOf(batch, 0);
+    return codec === 0 ? payloadOf(batch, 0) : this.#inflate(codec, payloadOf(batch, 0));
+  }
+}

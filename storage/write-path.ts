@@ -1,0 +1,28 @@
+/** What the logs of one data folder share on their way to the disk. */
+
+import type { BufferPool } from './buffer-pool.ts';
+import type { Env } from './env.ts';
+import type { FlushQueue } from './flush-queue.ts';
+import type { Journal } from './journal.ts';
+import type { OpenChunks } from './open-chunks.ts';
+import type { PartitionLog } from './partition-log.ts';
+import type { StoreOptions } from './store-options.ts';
+import type { Inflate } from './types.ts';
+
+export interface WritePath {
+  readonly env: Env;
+  readonly options: StoreOptions;
+  readonly pool: BufferPool;
+  readonly journal: Journal;
+  readonly queue: FlushQueue;
+  readonly openChunks: OpenChunks;
+  readonly inflate: Inflate;
+  /** Told how long each sync of segments took, in milliseconds. */
+  readonly onSegmentSync: (durationMs: number) => void;
+  /** More memory is held by open chunks; the store seals some when it is too much. */
+  readonly onGrowth: () => void;
+  /** The persisted mark of a log rose by so many bytes. */
+  readonly onPersisted: (log: PartitionLog, sizeBytes: number) => void;
+  /** Makes the log start of a log durable. */
+  readonly saveLogStart: (log: PartitionLog) => Promise<void>;
+}
