@@ -1,0 +1,115 @@
+/**
+ * The real world, made once and handed in: the clock, the disk, randomness, the host, the network
+ * and the log of a running process. The only file that knows them; a test hands in others.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import pino from 'pino';
+import type { Clock, Env, Host, Logger, Random, Timer } from '../storage/env.ts';
+import { nodeDisk } from '../storage/node-disk.ts';
+import { type Transport, tcpTransport } from './transport.ts';
+
+/** The world of a broker: that of the storage, and the network. */
+export interface World {
+  readonly env: Env;
+  readonly transport: Transport;
+}
+
+/** The longest time that setTimeout takes; above it, it would fire at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+function setTimer(delayMs: number, fire: () => void): Timer {
+  let handle: NodeJS.Timeout;
+  const arm = (leftMs: number) => {
+    const stepMs = Math.min(leftMs, LONGEST_TIMEOUT_MS);
+    handle = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : fire()), stepMs);
+    handle.unref();
+  };
+  arm(delayMs);
+  return { cancel: () => clearTimeout(handle) };
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer,
+  defer: (run) => {
+    setImmediate(run);
+  },
+};
+
+export const systemRandom: Random = {
+  bytes: (count) => randomBytes(count),
+  fraction: () => Math.random(),
+};
+
+/** What names one boot of the machine: Linux has an id for it, elsewhere its time must do. */
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    const bootedMinute = Math.round((Date.now() / 1000 - os.uptime()) / 60);
+    return `booted-${bootedMinute}`;
+  }
+}
+
+export function systemHost(): Host {
+  return { bootId: bootId(), hostName: os.hostname(), processId: process.pid };
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** A structured log on standard error; standard output belongs to whoever started the process. */
+export function systemLog(level: LogLevel): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  return pino(options, pino.destination({ fd: 2, sync: true }));
+}
+
+/** Says nothing: what an embedded broker logs to unless it is given a log. */
+export const silentLog: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+export function systemWorld(log: Logger): World {
+  return {
+    env: {
+      clock: systemClock,
+      disk: nodeDisk(),
+      random: systemRandom,
+      host: systemHost(),
+      log,
+    },
+    transport: tcpTransport,
+  };
+}
+
+/** A folder name of its own below the system's folder for temporary files; it is not made. */
+export function temporaryFolder(): string {
+  return path.join(os.tmpdir(), `tailrace-${process.pid}-${randomBytes(6).toString('hex')}`);
+}
+
+/**
+ * Calls `stop` at the first SIGTERM or SIGINT and ends the process with the signal's exit code when
+ * it is done; a second signal ends it at once. `failed` is told when stopping went wrong.
+ */
+export function stopOnSignals(stop: () => Promise<void>, failed: (error: unknown) => void): void {
+  let stopping = false;
+  for (const [signal, exitCode] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(exitCode);
+      stopping = true;
+      stop().then(
+        () => process.exit(exitCode),
+        (error: unknown) => {
+          failed(error);
+          process.exit(1);
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * A network in memory: connections are pairs of pipes that carry bytes on the simulated clock, cut
+ * into chunks as the seed has it. It implements what tcpTransport does, and can do what a test
+ * wants of a network: a peer that takes nothing, one that goes in the middle.
+ */
+
+import type {
+  ListenOptions,
+  Transport,
+  TransportConnection,
+  TransportEvents,
+  TransportListener,
+} from '../../broker/transport.ts';
+import type { Clock, Random } from '../../storage/env.ts';
+
+export interface SimulatedNetworkOptions {
+  /** Longest time that a chunk takes. */
+  readonly latencyMs?: number;
+  /** Largest chunk that arrives at once. */
+  readonly chunkBytes?: number;
+  /** Bytes that are under way to a peer, at most, before a writer has to wait. */
+  readonly windowBytes?: number;
+}
+
+const FIRST_FREE_PORT = 49152;
+
+export class SimulatedNetwork implements Transport {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly options: Required<SimulatedNetworkOptions>;
+  private readonly listeners = new Map<number, (connection: TransportConnection) => void>();
+  private nextPort = FIRST_FREE_PORT;
+
+  constructor(clock: Clock, random: Random, options: SimulatedNetworkOptions = {}) {
+    this.clock = clock;
+    this.random = random;
+    this.options = { latencyMs: 0, chunkBytes: 65536, windowBytes: 262144, ...options };
+  }
+
+  async listen(
+    options: ListenOptions,
+    accept: (connection: TransportConnection) => void,
+  ): Promise<TransportListener> {
+    const port = options.port === 0 ? this.nextPort++ : options.port;
+    if (this.listeners.has(port)) {
+      throw Object.assign(new Error(`port ${port} is taken`), { code: 'EADDRINUSE' });
+    }
+    this.listeners.set(port, accept);
+    return {
+      host: options.host,
+      port,
+      close: async () => {
+        this.listeners.delete(port);
+      },
+    };
+  }
+
+  /** Opens a connection; the client's end. Throws ECONNREFUSED when nobody listens. */
+  connect(port: number, fromAddress = '127.0.0.1'): TransportConnection {
+    const accept = this.listeners.get(port);
+    if (accept === undefined) {
+      throw Object.assign(new Error(`nobody listens on ${port}`), { code: 'ECONNREFUSED' });
+    }
+    const clientPort = this.nextPort++;
+    const client = new SimulatedConnection(this, fromAddress, clientPort, '127.0.0.1', port);
+    const server = new SimulatedConnection(this, '127.0.0.1', port, fromAddress, clientPort);
+    client.peer = server;
+    server.peer = client;
+    this.clock.defer(() => {
+      if (this.listeners.has(port)) accept(server);
+      else client.destroy();
+    });
+    return client;
+  }
+}
+
+interface Entry {
+  readonly bytes: Buffer;
+  at: number;
+  readonly sent: (() => void) | undefined;
+}
+
+class SimulatedConnection implements TransportConnection {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  peer: SimulatedConnection | undefined;
+  private readonly network: SimulatedNetwork;
+  private events: TransportEvents | undefined;
+  /** Written by us, not yet under way. */
+  private readonly outgoing: Entry[] = [];
+  /** Under way to us, in order. */
+  private readonly incoming: Buffer[] = [];
+  private incomingBytes = 0;
+  private paused = false;
+  private delivering = false;
+  private needsDrain = false;
+  private ended = false;
+  private isGone = false;
+
+  constructor(
+    network: SimulatedNetwork,
+    localAddress: string,
+    localPort: number,
+    remoteAddress: string,
+    remotePort: number,
+  ) {
+    this.network = network;
+    this.localAddress = localAddress;
+    this.localPort = localPort;
+    this.remoteAddress = remoteAddress;
+    this.remotePort = remotePort;
+  }
+
+  start(events: TransportEvents): void {
+    this.events = events;
+    this.deliver();
+  }
+
+  write(buffers: readonly Buffer[], sent: () => void): boolean {
+    if (this.isGone || this.ended) {
+      sent();
+      return true;
+    }
+    const last = buffers.length - 1;
+    buffers.forEach((bytes, i) => {
+      this.outgoing.push({ bytes, at: 0, sent: i === last ? sent : undefined });
+    });
+    this.push();
+    this.needsDrain = this.outgoing.length > 0;
+    return !this.needsDrain;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.deliver();
+  }
+
+  end(): void {
+    this.ended = true;
+    this.push();
+  }
+
+  destroy(): void {
+    if (this.isGone) return;
+    this.goAway();
+    this.peer?.goAway();
+  }
+
+  /** Puts what the window has room for under way. The bytes are copied, as a kernel does it. */
+  private push(): void {
+    const peer = this.peer as SimulatedConnection;
+    const { windowBytes } = this.network.options;
+    while (this.outgoing.length > 0 && peer.incomingBytes < windowBytes) {
+      const entry = this.outgoing[0] as Entry;
+      const part = entry.bytes.subarray(entry.at, entry.at + windowBytes - peer.incomingBytes);
+      peer.incoming.push(Buffer.from(part));
+      peer.incomingBytes += part.length;
+      entry.at += part.length;
+      if (entry.at < entry.bytes.length) break;
+      this.outgoing.shift();
+      if (entry.sent !== undefined) this.network.clock.defer(entry.sent);
+    }
+    if (this.outgoing.length === 0 && this.needsDrain) {
+      this.needsDrain = false;
+      this.network.clock.defer(() => {
+        if (!this.isGone) this.events?.drained();
+      });
+    }
+    peer.deliver();
+  }
+
+  /** Gives one chunk to the owner, later, and so on as long as there is something to give. */
+  private deliver(): void {
+    if (this.delivering || this.isGone || this.events === undefined) return;
+    if (this.paused || (this.incoming.length === 0 && !this.peer?.hasEnded())) return;
+    this.delivering = true;
+    const { latencyMs } = this.network.options;
+    const arrive = () => {
+      this.delivering = false;
+      this.arrive();
+    };
+    if (latencyMs === 0) this.network.clock.defer(arrive);
+    else this.network.clock.setTimer(latencyMs * this.network.random.fraction(), arrive);
+  }
+
+  private arrive(): void {
+    if (this.isGone || this.paused) return;
+    const first = this.incoming[0];
+    if (first === undefined) {
+      if (this.peer?.hasEnded()) this.destroy();
+      return;
+    }
+    const { chunkBytes } = this.network.options;
+    const length = 1 + Math.floor(this.network.random.fraction() * (chunkBytes - 1));
+    const chunk = first.subarray(0, length);
+    if (chunk.length === first.length) this.incoming.shift();
+    else this.incoming[0] = first.subarray(length);
+    this.incomingBytes -= chunk.length;
+    this.events?.data(chunk);
+    this.peer?.push();
+    this.deliver();
+  }
+
+  private hasEnded(): boolean {
+    return this.ended && this.outgoing.length === 0;
+  }
+
+  private goAway(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    const entries = this.outgoing.splice(0);
+    this.network.clock.defer(() => {
+      for (const entry of entries) entry.sent?.();
+      this.events?.gone(undefined);
+    });
+  }
+}
