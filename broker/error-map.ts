@@ -8,11 +8,13 @@ import {
   CorruptLog,
   HoldTimeout,
   InvalidProducerEpoch,
+  InvalidTxnState,
   LogDeleted,
   LogFailed,
   OffsetOutOfRange,
   OutOfOrderSequence,
   StorageError,
+  TransactionCoordinatorFenced,
 } from '../storage/errors.ts';
 
 type ErrorClass = new (message: string, options?: ErrorOptions) => StorageError;
@@ -25,6 +27,8 @@ const storageCodes = new Map<ErrorClass, number>([
   [HoldTimeout, ErrorCode.KAFKA_STORAGE_ERROR],
   [OutOfOrderSequence, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER],
   [InvalidProducerEpoch, ErrorCode.INVALID_PRODUCER_EPOCH],
+  [InvalidTxnState, ErrorCode.INVALID_TXN_STATE],
+  [TransactionCoordinatorFenced, ErrorCode.TRANSACTION_COORDINATOR_FENCED],
 ]);
 
 /** Whether an error came from a system call: Node gives those a code, a number and a call. */

@@ -12,6 +12,7 @@ import type {
   LogStore,
   PartitionLogView,
 } from '../storage/types.ts';
+import type { Codecs } from './codec-pool.ts';
 import type { Config } from './config.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
@@ -37,6 +38,8 @@ export interface Services {
   readonly watchers: Watchers;
   /** One timer for all timeouts. */
   readonly deadlines: Deadlines;
+  /** Decompresses, checks and compresses batches in threads of their own. */
+  readonly codecs: Codecs;
   readonly metrics: Metrics;
   /** For lines that clients can bring about. */
   readonly limitedLog: LimitedLog;

@@ -202,6 +202,12 @@ export function assignAppendTime(buffer: Buffer, at: number, timestamp: number):
   buffer.writeUInt32BE(computeCrc(buffer, at), at + CRC);
 }
 
+/** Corrects the largest timestamp, which the header may have wrong, and sums the batch anew. */
+export function assignMaxTimestamp(buffer: Buffer, at: number, timestamp: number): void {
+  writeInt64(buffer, timestamp, at + MAX_TIMESTAMP);
+  buffer.writeUInt32BE(computeCrc(buffer, at), at + CRC);
+}
+
 /** What is wrong with the bytes at a position, or undefined when a whole sound batch stands there. */
 export function batchFault(buffer: Buffer, at: number): string | undefined {
   const left = buffer.length - at;

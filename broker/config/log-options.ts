@@ -80,7 +80,7 @@ export const topicDefaultOptions = {
     min: 1,
     max: 2147483639,
     dynamic: 'cluster-wide',
-    doc: 'The largest batch after decompression, where the broker has to decompress.',
+    doc: 'The largest single record after decompression, where the broker has to decompress.',
   }),
   'min.insync.replicas': int(1, {
     min: 1,

@@ -23,6 +23,7 @@ export class TopicConfig {
   readonly #internal: boolean;
   #overrides: ReadonlyMap<string, string>;
   readonly #values = new Map<TopicOptionName, OptionValueType>();
+  readonly #derived = new Map<(config: TopicConfig) => unknown, unknown>();
   /** The broker's version that the values were derived from. */
   #version = -1;
 
@@ -45,16 +46,30 @@ export class TopicConfig {
 
   /** The value in force. */
   get<N extends TopicOptionName>(name: N): TopicOptionValue<N> {
-    if (this.#version !== this.#broker.version) {
-      this.#values.clear();
-      this.#version = this.#broker.version;
-    }
+    this.#dropStale();
     let value = this.#values.get(name);
     if (value === undefined) {
       value = this.#resolve(name);
       this.#values.set(name, value);
     }
     return value as TopicOptionValue<N>;
+  }
+
+  /** What a function makes of the values, kept until one of them changes. */
+  derived<T>(derive: (config: TopicConfig) => T): T {
+    this.#dropStale();
+    const known = this.#derived.get(derive) as T | undefined;
+    if (known !== undefined) return known;
+    const made = derive(this);
+    this.#derived.set(derive, made);
+    return made;
+  }
+
+  #dropStale(): void {
+    if (this.#version === this.#broker.version) return;
+    this.#values.clear();
+    this.#derived.clear();
+    this.#version = this.#broker.version;
   }
 
   #resolve(name: TopicOptionName): OptionValueType {

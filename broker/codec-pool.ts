@@ -1,0 +1,178 @@
+/**
+ * Where work on compressed batches is done: in a few worker threads, started at the first use and
+ * ended when idle, so that their memory is given back; or inline, for a simulated world.
+ */
+
+import { Worker } from 'node:worker_threads';
+import type { Clock, Timer } from '../storage/env.ts';
+import { type CodecJob, type JobResult, runCodecJob } from './codec-job.ts';
+
+export interface Codecs {
+  /** Does the job; the promise rejects only for a bug of ours, or after `close`. */
+  run<J extends CodecJob>(job: J): Promise<JobResult<J>>;
+  close(): Promise<void>;
+}
+
+/** Where the memory of running jobs is counted. */
+export interface JobMemory {
+  take(user: 'decompression', sizeBytes: number): void;
+  give(user: 'decompression', sizeBytes: number): void;
+}
+
+export interface WorkerCodecsOptions {
+  readonly clock: Clock;
+  readonly memory?: JobMemory;
+  /** Threads at most; two keep one connection's large batch from holding up all others. */
+  readonly workers?: number;
+  /** A thread without work ends after so long. */
+  readonly idleMs?: number;
+}
+
+const DEFAULT_WORKERS = 2;
+const DEFAULT_IDLE_MS = 30_000;
+/** Records become some times their size: what a running job is counted as. */
+const EXPECTED_RATIO = 4;
+
+interface Waiting {
+  readonly job: CodecJob;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  current: Waiting | undefined;
+  idle: Timer | undefined;
+}
+
+type Reply = { readonly result: unknown } | { readonly error: Error };
+
+export class WorkerCodecs implements Codecs {
+  readonly #clock: Clock;
+  readonly #memory: JobMemory | undefined;
+  readonly #maxThreads: number;
+  readonly #idleMs: number;
+  readonly #threads = new Set<Thread>();
+  /** Each holds a frame that the connection's limits have admitted: bounded by those. */
+  readonly #waiting: Waiting[] = [];
+  #closed = false;
+
+  constructor(options: WorkerCodecsOptions) {
+    this.#clock = options.clock;
+    this.#memory = options.memory;
+    this.#maxThreads = options.workers ?? DEFAULT_WORKERS;
+    this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
+  }
+
+  get threadCount(): number {
+    return this.#threads.size;
+  }
+
+  run<J extends CodecJob>(job: J): Promise<JobResult<J>> {
+    if (this.#closed) return Promise.reject(new Error('the codec threads have been stopped'));
+    const { promise, resolve, reject } = withResolvers<JobResult<J>>();
+    this.#waiting.push({ job, resolve: resolve as (result: unknown) => void, reject });
+    this.#startNext();
+    return promise;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const threads = [...this.#threads];
+    for (const { reject } of this.#waiting.splice(0)) reject(stopped());
+    await Promise.all(threads.map(({ worker }) => worker.terminate()));
+  }
+
+  #startNext(): void {
+    while (this.#waiting.length > 0) {
+      const thread = this.#idleThread();
+      if (thread === undefined) return;
+      this.#start(thread, this.#waiting.shift()!);
+    }
+  }
+
+  #idleThread(): Thread | undefined {
+    for (const thread of this.#threads) if (thread.current === undefined) return thread;
+    return this.#threads.size < this.#maxThreads ? this.#startThread() : undefined;
+  }
+
+  #start(thread: Thread, waiting: Waiting): void {
+    thread.idle?.cancel();
+    thread.idle = undefined;
+    thread.current = waiting;
+    this.#memory?.take('decompression', expectedBytes(waiting.job));
+    // Copied, since handing over would take the frame away from those who still need it.
+    const payload = new Uint8Array(waiting.job.payload);
+    thread.worker.ref();
+    thread.worker.postMessage({ ...waiting.job, payload }, [payload.buffer]);
+  }
+
+  #startThread(): Thread {
+    const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const url = new URL(`./codec-worker.${ending}`, import.meta.url);
+    // Nothing that the process was started with (loaders, coverage) is of use in there.
+    const worker = new Worker(url, { execArgv: [], name: 'codecs' });
+    const thread: Thread = { worker, current: undefined, idle: undefined };
+    worker.on('message', (reply: Reply) => this.#finish(thread, reply));
+    worker.on('error', (error) => this.#gone(thread, error));
+    worker.on('exit', () => this.#gone(thread, stopped()));
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  #finish(thread: Thread, reply: Reply): void {
+    const finished = this.#settle(thread);
+    if ('error' in reply) finished?.reject(reply.error);
+    else finished?.resolve(reply.result);
+    this.#startNext();
+    if (thread.current !== undefined) return;
+    thread.worker.unref();
+    thread.idle = this.#clock.setTimer(this.#idleMs, () => void thread.worker.terminate());
+  }
+
+  /** A thread has ended: what it was doing fails, the others' work goes on in new ones. */
+  #gone(thread: Thread, error: Error): void {
+    if (!this.#threads.delete(thread)) return;
+    thread.idle?.cancel();
+    this.#settle(thread)?.reject(error);
+    if (!this.#closed) this.#startNext();
+  }
+
+  #settle(thread: Thread): Waiting | undefined {
+    const { current } = thread;
+    if (current === undefined) return undefined;
+    thread.current = undefined;
+    this.#memory?.give('decompression', expectedBytes(current.job));
+    return current;
+  }
+}
+
+/** Does all jobs in the caller's thread: deterministic, for simulations and small tools. */
+export class InlineCodecs implements Codecs {
+  run<J extends CodecJob>(job: J): Promise<JobResult<J>> {
+    return runCodecJob(job);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function expectedBytes(job: CodecJob): number {
+  return Math.min(job.payload.length * EXPECTED_RATIO, job.maxBytes);
+}
+
+function stopped(): Error {
+  return new Error('the codec thread has ended');
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function withResolvers<T>() {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
