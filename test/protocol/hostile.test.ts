@@ -19,7 +19,7 @@ function soundBytes(message: Message, version: number): Buffer {
   const seed = message.key + version;
   const values = fc.sample(arbitraryValues(message.fields, version), { numRuns: 10, seed });
   const all = values.map((value) => encoded(codec(message, version), value));
-  return all.sort((a, b) => b.length - a.length).find((bytes) => bytes.length < 500) ?? all[9]!;
+  return all.sort((a, b) => b.length - a.length).find((bytes) => bytes.length < 250) ?? all[9]!;
 }
 
 /** Decodes what may be no message at all: a value of bounded size, or MalformedFrame. */
