@@ -63,6 +63,7 @@ export class Config {
   };
   readonly #effective = new Map<OptionName, OptionValueType>();
   readonly #listeners: Listeners;
+  readonly #listenersOfChanges: (() => void)[] = [];
   #version = 0;
 
   /** Throws ConfigurationError. */
@@ -139,6 +140,9 @@ export class Config {
       const value = raw === undefined ? option.default : parseValue(name, option, raw);
       this.#effective.set(name, value);
     }
+    // Two names of one thing: both show what counts.
+    const nodeId = this.nodeId;
+    this.#effective.set('node.id', nodeId).set('broker.id', nodeId);
     this.#version++;
   }
 
@@ -184,6 +188,12 @@ export class Config {
       this.#dynamic[scope].set(name, value);
     }
     this.#compute();
+    for (const listener of this.#listenersOfChanges) listener();
+  }
+
+  /** Calls back after each dynamic change. */
+  onChange(listener: () => void): void {
+    this.#listenersOfChanges.push(listener);
   }
 
   /** A topic's configuration over this one. */

@@ -14,6 +14,7 @@ import type {
 } from '../storage/types.ts';
 import type { Codecs } from './codec-pool.ts';
 import type { Config } from './config.ts';
+import type { ConfigChanges } from './config-changes.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
@@ -28,6 +29,7 @@ import type { Watchers } from './watchers.ts';
 export interface Services {
   readonly env: Env;
   readonly config: Config;
+  readonly configChanges: ConfigChanges;
   readonly nodeId: number;
   readonly clusterId: string;
   readonly logs: LogStore;

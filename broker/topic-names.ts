@@ -30,3 +30,14 @@ const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
 export function isInternalTopic(name: string): boolean {
   return INTERNAL_TOPICS.has(name);
 }
+
+/** Names that come more than once. */
+export function repeatedIn(names: readonly string[]): Set<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) repeated.add(name);
+    seen.add(name);
+  }
+  return repeated;
+}

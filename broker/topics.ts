@@ -97,6 +97,7 @@ export class Topics {
     this.#partitionServices = { logs: services.logs, clock: services.env.clock };
     for (const image of services.metadata.committed.topics()) this.#show(image);
     services.metadata.onCommit((records) => this.#committed(records));
+    services.config.onChange(() => this.#refreshLogOptions());
   }
 
   get(name: string): Topic | undefined {
@@ -156,7 +157,10 @@ export class Topics {
         throw error;
       }
     });
+    const others = topics.map((topic) => this.#creating.get(topic.name));
     if (!validateOnly) await this.#append(outcomes, records);
+    // What another request is creating is there when this one is answered that it exists.
+    await Promise.allSettled(others);
     return outcomes;
   }
 
@@ -265,23 +269,23 @@ export class Topics {
     return this.#byName.get(name) ?? this.#creating.get(name);
   }
 
-  /** Deletes topics with one append; durable, and the files gone, when it resolves. */
-  async deleteAll(topics: readonly Topic[]): Promise<void> {
+  /**
+   * Deletes topics with one append; durable, and the files gone, when it resolves. Gives those that
+   * it deleted: the others were another request's.
+   */
+  async deleteAll(topics: readonly Topic[]): Promise<Topic[]> {
     const { metadata } = this.#services;
     await metadata.recover();
-    const records: NewMetadataRecord[] = [];
-    for (const { id } of topics) {
-      if (metadata.planned.topic(id) === undefined) {
-        throw new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION');
-      }
-      records.push({ kind: 'RemoveTopicRecord', value: { topicId: id } });
-    }
-    await metadata.append(records);
-    await this.#removed(topics.map((topic) => topic.name));
+    const doomed = topics.filter(({ id }) => metadata.planned.topic(id) !== undefined);
+    await metadata.append(
+      doomed.map(({ id }) => ({ kind: 'RemoveTopicRecord', value: { topicId: id } })),
+    );
+    await this.#removed(doomed.map((topic) => topic.name));
+    return doomed;
   }
 
-  delete(topic: Topic): Promise<void> {
-    return this.deleteAll([topic]);
+  async delete(topic: Topic): Promise<void> {
+    await this.deleteAll([topic]);
   }
 
   /** Raises the number of partitions; durable when it resolves. Throws ProtocolError. */
@@ -306,7 +310,7 @@ export class Topics {
   }
 
   /** New settings of the broker are in force for all topics' logs. */
-  refreshLogOptions(): void {
+  #refreshLogOptions(): void {
     for (const topic of this.#byName.values()) {
       this.#services.logs.setOptions(topic.id, topic.config.logOptions());
     }
