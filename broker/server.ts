@@ -84,6 +84,12 @@ export class Server {
     await Promise.all(closed);
   }
 
+  /** Closes the connections whose time is over; the server does so itself once a second. */
+  checkTimes(nowMs: number): void {
+    const maxIdleMs = this.services.config.get('connections.max.idle.ms');
+    for (const connection of this.connections) connection.checkTimes(nowMs, maxIdleMs);
+  }
+
   private connectionsGone(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.services.env.clock.setTimer(graceMs, resolve);
@@ -134,10 +140,8 @@ export class Server {
   private scheduleCheck(): void {
     if (this.check !== undefined) return;
     const { clock } = this.services.env;
-    const maxIdleMs = this.services.config.get('connections.max.idle.ms');
     const check = () => {
-      const now = clock.monotonic();
-      for (const connection of this.connections) connection.checkTimes(now, maxIdleMs);
+      this.checkTimes(clock.monotonic());
       this.check = clock.setTimer(CHECK_MS, check);
     };
     this.check = clock.setTimer(CHECK_MS, check);

@@ -1,0 +1,205 @@
+import t from 'tap';
+import { NO_RESPONSE } from '../../broker/api.ts';
+import { systemClock } from '../../broker/main.ts';
+import { FRAME_FLOOR_BYTES } from '../../broker/memory-budget.ts';
+import { ErrorCode } from '../../protocol/errors.ts';
+import { deferred, heartbeatBytes, type LogLine, settle, startServer, until } from './harness.ts';
+
+const OK = { errorCode: ErrorCode.NONE };
+const MINUTE_MS = 60_000;
+
+function refusals(lines: readonly LogLine[]): number {
+  return lines.filter((line) => line.text === 'connection refused').length;
+}
+
+t.test('connections above max.connections are refused, and room comes back', async (t) => {
+  const { connect, server, metrics, lines } = await startServer(() => OK, {
+    settings: { 'max.connections': '2' },
+  });
+  const first = connect('10.0.0.1');
+  const second = connect('10.0.0.2');
+  first.heartbeat(1, 'x');
+  second.heartbeat(1, 'x');
+  await until(() => first.frames.length + second.frames.length === 2);
+  const third = connect('10.0.0.3');
+  await until(() => third.closed);
+  t.equal(metrics.counter('connections_refused_total', 'max.connections').read(), 1);
+  t.equal(refusals(lines), 1);
+  first.transport.destroy();
+  await until(() => metrics.gauge('connections').read() === 1);
+  const fourth = connect('10.0.0.3');
+  fourth.heartbeat(1, 'x');
+  await until(() => fourth.frames.length === 1);
+  await server.stop(1000);
+});
+
+t.test('connections above max.connections.per.ip are refused for that address alone', async (t) => {
+  const { connect, server, metrics } = await startServer(() => OK, {
+    settings: { 'max.connections.per.ip': '1' },
+  });
+  const first = connect('10.0.0.1');
+  const again = connect('10.0.0.1');
+  const other = connect('10.0.0.2');
+  await until(() => again.closed);
+  for (const client of [first, other]) {
+    client.heartbeat(1, 'x');
+    await until(() => client.frames.length === 1);
+  }
+  t.equal(metrics.counter('connections_refused_total', 'max.connections.per.ip').read(), 1);
+  first.transport.destroy();
+  await until(() => metrics.gauge('connections').read() === 1);
+  const later = connect('10.0.0.1');
+  later.heartbeat(1, 'x');
+  await until(() => later.frames.length === 1);
+  await server.stop(1000);
+});
+
+t.test('a connection without a whole first request is closed after a while', async (t) => {
+  const { connect, server, metrics } = await startServer(() => OK);
+  const silent = connect();
+  const half = connect();
+  half.send(heartbeatBytes(1, 'x').subarray(0, 9));
+  const speaking = connect();
+  speaking.heartbeat(1, 'x');
+  await until(() => speaking.frames.length === 1);
+  server.checkTimes(systemClock.monotonic() + 5_000);
+  await settle();
+  t.notOk(silent.closed || half.closed, 'not yet');
+  server.checkTimes(systemClock.monotonic() + 11_000);
+  await until(() => silent.closed && half.closed);
+  t.equal(metrics.counter('connections_closed_total', 'first_frame_late').read(), 2);
+  t.notOk(speaking.closed);
+  await server.stop(1000);
+});
+
+t.test('a later request that does not come on is closed for', async (t) => {
+  const { connect, server, metrics, memory } = await startServer(() => OK);
+  const client = connect();
+  client.heartbeat(1, 'x');
+  await until(() => client.frames.length === 1);
+  client.send(heartbeatBytes(2, 'x').subarray(0, 9));
+  await until(() => memory.bytesOf('frames') > 0);
+  server.checkTimes(systemClock.monotonic() + 29_000);
+  await settle();
+  t.notOk(client.closed);
+  server.checkTimes(systemClock.monotonic() + 31_000);
+  await until(() => client.closed);
+  t.equal(metrics.counter('connections_closed_total', 'frame_slow').read(), 1);
+  t.equal(memory.usedBytes, 0);
+  await server.stop(1000);
+});
+
+t.test('an idle connection is closed, one that waits for its answer is not', async (t) => {
+  const wait = deferred<typeof OK>();
+  const { connect, server, metrics } = await startServer((_context, name) =>
+    name === 'parked' ? wait.promise : OK,
+  );
+  const idle = connect();
+  const parked = connect();
+  idle.heartbeat(1, 'x');
+  parked.heartbeat(1, 'x');
+  parked.heartbeat(2, 'parked');
+  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 3);
+  await until(() => idle.frames.length + parked.frames.length === 2);
+  server.checkTimes(systemClock.monotonic() + 9 * MINUTE_MS);
+  await settle();
+  t.notOk(idle.closed);
+  server.checkTimes(systemClock.monotonic() + 11 * MINUTE_MS);
+  await until(() => idle.closed);
+  t.notOk(parked.closed);
+  t.equal(metrics.counter('connections_closed_total', 'idle').read(), 1);
+  wait.resolve(OK);
+  await until(() => parked.frames.length === 2);
+  await server.stop(1000);
+});
+
+t.test('connections.max.idle.ms below 0 closes nobody', async (t) => {
+  const { connect, server } = await startServer(() => OK, {
+    settings: { 'connections.max.idle.ms': '-1' },
+  });
+  const client = connect();
+  client.heartbeat(1, 'x');
+  await until(() => client.frames.length === 1);
+  server.checkTimes(systemClock.monotonic() + 1e9);
+  await settle();
+  t.notOk(client.closed);
+  await server.stop(1000);
+});
+
+t.test('a closing connection whose peer takes nothing is cut off', async (t) => {
+  const wait = deferred<typeof OK>();
+  const { connect, server, metrics } = await startServer(() => wait.promise, {
+    network: { windowBytes: 16, chunkBytes: 16 },
+  });
+  const client = connect();
+  for (let i = 0; i < 5; i++) client.heartbeat(i, 'x');
+  client.send(Buffer.from([0xff, 0xff, 0xff, 0xff]));
+  await until(() => metrics.counter('connections_closed_total', 'malformed').read() === 1);
+  client.transport.pause();
+  wait.resolve(OK);
+  await until(() => metrics.gauge('connections_not_taking_answers').read() === 1);
+  server.checkTimes(systemClock.monotonic() + 4_000);
+  await settle();
+  t.notOk(client.closed, 'it has a while to take its answers');
+  server.checkTimes(systemClock.monotonic() + 6_000);
+  await until(() => client.closed);
+  await server.stop(1000);
+});
+
+t.test('a large frame waits for memory, small ones go on', async (t) => {
+  const mebibyte = 1024 * 1024;
+  const wait = deferred<typeof NO_RESPONSE>();
+  const { connect, server, metrics, memory } = await startServer(
+    (_context, name) => (name.startsWith('large') ? wait.promise : OK),
+    { memoryBytes: 4 * mebibyte, network: { chunkBytes: 65536 } },
+  );
+  memory.take('reads', 4 * mebibyte);
+  const large = heartbeatBytes(1, `large${'x'.repeat(30_000)}`);
+  t.ok(large.length < FRAME_FLOOR_BYTES);
+  const one = connect();
+  const other = connect();
+  const padded = (id: number) => paddedHeartbeat(id, 'large', 200_000);
+  one.send(padded(1));
+  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 1);
+  t.pass('one large frame may always be held');
+  other.send(padded(2));
+  await until(() => metrics.gauge('connections_waiting_for_memory').read() === 1);
+  const small = connect();
+  small.send(large.subarray(0, 4));
+  small.send(large.subarray(4));
+  for (let i = 1; i <= 10; i++) small.heartbeat(i, 'x');
+  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 12);
+  await settle();
+  t.equal(metrics.counter('requests_total', 'Heartbeat').read(), 12, 'the second one still waits');
+  memory.give('reads', 4 * mebibyte);
+  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 13);
+  t.equal(metrics.gauge('connections_waiting_for_memory').read(), 0);
+  wait.resolve(NO_RESPONSE);
+  await until(() => memory.usedBytes === 0);
+  await server.stop(1000);
+});
+
+t.test('a connection that goes while it waits for memory leaves nothing behind', async (t) => {
+  const mebibyte = 1024 * 1024;
+  const { connect, server, metrics, memory } = await startServer(() => NO_RESPONSE, {
+    memoryBytes: mebibyte,
+  });
+  memory.take('reads', mebibyte);
+  t.ok(memory.tryTakeFrame(FRAME_FLOOR_BYTES + 1), 'somebody else holds the one large frame');
+  const client = connect();
+  client.send(paddedHeartbeat(1, 'large', 200_000));
+  await until(() => metrics.gauge('connections_waiting_for_memory').read() === 1);
+  await server.stop(10);
+  await until(() => client.closed);
+  t.equal(metrics.gauge('connections_waiting_for_memory').read(), 0);
+  memory.giveFrame(FRAME_FLOOR_BYTES + 1);
+  memory.give('reads', mebibyte);
+  t.equal(memory.usedBytes, 0);
+});
+
+/** A Heartbeat in a frame of about so many bytes; what is behind the body is not looked at. */
+function paddedHeartbeat(correlationId: number, name: string, sizeBytes: number): Buffer {
+  const bytes = Buffer.concat([heartbeatBytes(correlationId, name), Buffer.alloc(sizeBytes)]);
+  bytes.writeInt32BE(bytes.length - 4, 0);
+  return bytes;
+}
