@@ -61,7 +61,6 @@ export class Partition {
   /** The same of visible batches above the last stable offset; bounded, as transactions are long. */
   readonly #unstable = new PositionQueue(MAX_UNSTABLE);
   #lastStable = 0;
-  #endPosition = 0;
   #deleted = false;
   /** The last of own appends that wait for room: later ones come after it. */
   #admission: Promise<void> | undefined;
@@ -165,8 +164,11 @@ export class Partition {
   /** Remembers where a batch ends, until readers may see it. */
   #count(appended: AppendResult, header: BatchHeader): void {
     if (header.recordCount === 0) return;
-    this.#endPosition += header.sizeBytes;
-    this.#hidden.add(appended.lastOffset + 1, this.#endPosition);
+    const hidden = this.#hidden;
+    // What the log took back after a failed write never became visible; its offsets come again.
+    while (hidden.lastEnd > appended.baseOffset) hidden.pop();
+    const before = hidden.size > 0 ? hidden.lastPosition : this.visible.position;
+    hidden.add(appended.lastOffset + 1, before + header.sizeBytes);
     // A mark may have moved within append, when the write was done in the turn.
     if (this.log.highWatermark > appended.lastOffset) this.#advanced();
   }

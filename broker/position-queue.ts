@@ -34,6 +34,20 @@ export class PositionQueue {
     return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#ends[this.#head]!;
   }
 
+  /** End offset of the last pair; -1 when there is none. */
+  get lastEnd(): number {
+    return this.#size === 0 ? -1 : this.#ends[this.#indexOfLast]!;
+  }
+
+  /** Position of the last pair; there must be one. */
+  get lastPosition(): number {
+    return this.#positions[this.#indexOfLast]!;
+  }
+
+  get #indexOfLast(): number {
+    return (this.#head + this.#size - 1) & (this.#ends.length - 1);
+  }
+
   add(end: number, position: number): void {
     if (this.#size === this.#ends.length) this.#makeRoom();
     const at = (this.#head + this.#size) & (this.#ends.length - 1);
@@ -49,6 +63,11 @@ export class PositionQueue {
     this.#size--;
     if (this.#size === 0) this.#merged = false;
     return position;
+  }
+
+  /** Takes the last pair out; there must be one. */
+  pop(): void {
+    this.#size--;
   }
 
   /** Doubles the ring; at its limit, of each two pairs the second stays. */

@@ -90,9 +90,8 @@ export class WatchList {
 
   /** Ends all watchers of the partition. */
   endAll(reason: WatchEnd): void {
-    for (let watch = this.heap.first; watch !== undefined; watch = this.heap.first) {
-      watch.watcher.end(reason);
-    }
+    // Over a copy: who is not content with what it reads then waits here again.
+    for (const watch of [...this.heap.items()]) watch.watcher.end(reason);
   }
 }
 

@@ -1,0 +1,240 @@
+/**
+ * Fetch, API key 1, versions 4-18: records of many partitions, waited for when there are too few.
+ * Reading and waiting are fetch-run.ts's, sessions fetch-sessions.ts's.
+ *
+ * Version 5: log start offset. Version 7: sessions (KIP-227). Version 9: current leader epoch
+ * (KIP-320). Version 10: zstd. Version 11: rack (KIP-392), without a meaning on one node. Version
+ * 12: flexible, last fetched and diverging epoch (KIP-595). Version 13: topic ids (KIP-516).
+ * Version 15: replica state (KIP-903). Version 16: leader and endpoints beside errors (KIP-951).
+ * Versions 17 and 18: of replicas only (KIP-853, KIP-1166).
+ * Source: Kafka's KafkaApis.handleFetchRequest.
+ */
+
+import { ErrorCode, errorName, ProtocolError } from '../../protocol/errors.ts';
+import { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts';
+import { type Decoded, type Input, ZERO_UUID } from '../../protocol/schema.ts';
+import { api, type RequestContext } from '../api.ts';
+import { FetchRun } from '../fetch-run.ts';
+import type { FetchContext, SessionPartition } from '../fetch-sessions.ts';
+import { FetchSlice } from '../fetch-slice.ts';
+import type { Partition } from '../partition.ts';
+import { WatchList } from '../watchers.ts';
+
+type Request = Decoded<typeof FetchRequest>;
+type Response = Input<typeof FetchResponse>;
+type TopicAnswer = Response['responses'][number];
+type PartitionAnswer = TopicAnswer['partitions'][number];
+
+const READ_UNCOMMITTED = 0;
+const READ_COMMITTED = 1;
+/** Versions up to this know no KAFKA_STORAGE_ERROR. */
+const LAST_WITHOUT_STORAGE_ERROR = 5;
+const FIRST_WITH_ZSTD = 10;
+const FIRST_WITH_TOPIC_ID = 13;
+const FIRST_WITH_ENDPOINTS = 16;
+
+const NO_RECORDS = Buffer.alloc(0);
+/** Where slices without a partition would wait; nothing ever does. */
+const NOWHERE = new WatchList();
+
+/** The partition a client means, or the error that there is none. */
+function resolve(context: RequestContext, asked: SessionPartition): Partition | number {
+  const { topics } = context.services;
+  if (asked.topic === undefined) return ErrorCode.UNKNOWN_TOPIC_ID;
+  const topic = topics.get(asked.topic);
+  const partition = topic?.partitions[asked.partition];
+  if (topic === undefined || partition === undefined) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+  if (asked.topicId !== ZERO_UUID && asked.topicId !== topic.id) {
+    return ErrorCode.INCONSISTENT_TOPIC_ID;
+  }
+  if (context.apiVersion < FIRST_WITH_ZSTD && topic.config.get('compression.type') === 'zstd') {
+    return ErrorCode.UNSUPPORTED_COMPRESSION_TYPE;
+  }
+  return partition;
+}
+
+function makeSlices(
+  context: RequestContext,
+  session: FetchContext,
+  readCommitted: boolean,
+): FetchSlice[] {
+  const slices: FetchSlice[] = [];
+  for (const asked of session.partitions) {
+    const partition = resolve(context, asked);
+    if (typeof partition === 'number') {
+      const slice = new FetchSlice(asked, undefined, NOWHERE);
+      slice.fail(partition);
+      slices.push(slice);
+    } else {
+      const list = readCommitted ? partition.stable : partition.visible;
+      slices.push(new FetchSlice(asked, partition, list));
+    }
+  }
+  return slices;
+}
+
+function isReadCommitted(request: Request): boolean {
+  const { isolationLevel } = request;
+  if (isolationLevel !== READ_UNCOMMITTED && isolationLevel !== READ_COMMITTED) {
+    throw new ProtocolError('UNKNOWN_SERVER_ERROR', `unknown isolation level ${isolationLevel}`);
+  }
+  return isolationLevel === READ_COMMITTED;
+}
+
+/** The code as the version of the request knows it. */
+function toldCode(context: RequestContext, errorCode: number): number {
+  const isOld = context.apiVersion <= LAST_WITHOUT_STORAGE_ERROR;
+  return isOld && errorCode === ErrorCode.KAFKA_STORAGE_ERROR
+    ? ErrorCode.NOT_LEADER_OR_FOLLOWER
+    : errorCode;
+}
+
+/** Whether a client is to be told where the leader is (KIP-951). */
+function tellsLeader(context: RequestContext, slice: FetchSlice): boolean {
+  if (context.apiVersion < FIRST_WITH_ENDPOINTS || slice.partition === undefined) return false;
+  const { errorCode } = slice;
+  return (
+    errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER || errorCode === ErrorCode.FENCED_LEADER_EPOCH
+  );
+}
+
+function recordsOf(slice: FetchSlice): Buffer | readonly Buffer[] {
+  const { reads } = slice;
+  if (reads.length === 0) return NO_RECORDS;
+  return reads.length === 1 ? reads[0]!.buffers : reads.flatMap((read) => read.buffers);
+}
+
+function partitionAnswer(context: RequestContext, slice: FetchSlice): PartitionAnswer {
+  return {
+    partitionIndex: slice.asked.partition,
+    errorCode: toldCode(context, slice.errorCode),
+    highWatermark: slice.highWatermark,
+    lastStableOffset: slice.lastStableOffset,
+    logStartOffset: slice.logStartOffset,
+    divergingEpoch: slice.divergingEpoch,
+    currentLeader: tellsLeader(context, slice)
+      ? { leaderId: context.services.nodeId, leaderEpoch: slice.partition!.log.leaderEpoch }
+      : undefined,
+    abortedTransactions: slice.aborted,
+    records: recordsOf(slice),
+  };
+}
+
+/** Partitions under their topics, neighbours of one topic together. */
+function groupByTopic(context: RequestContext, slices: readonly FetchSlice[]): TopicAnswer[] {
+  const topics: TopicAnswer[] = [];
+  let last: SessionPartition | undefined;
+  let partitions: PartitionAnswer[] = [];
+  for (const slice of slices) {
+    const { asked } = slice;
+    const isSame =
+      asked.topicId === last?.topicId &&
+      (asked.topicId !== ZERO_UUID || asked.topic === last.topic);
+    if (!isSame) {
+      partitions = [];
+      topics.push({ topic: asked.topic, topicId: asked.topicId, partitions });
+      last = asked;
+    }
+    partitions.push(partitionAnswer(context, slice));
+  }
+  return topics;
+}
+
+function count(context: RequestContext, slices: readonly FetchSlice[]): void {
+  const { metrics } = context.services;
+  let bytes = 0;
+  let records = 0;
+  for (const slice of slices) {
+    if (slice.errorCode !== ErrorCode.NONE) {
+      metrics.counter('fetch_refused_total', errorName(slice.errorCode)).add();
+    } else if (slice.sizeBytes > 0) {
+      bytes += slice.sizeBytes;
+      records += slice.nextOffset - slice.fetchOffset;
+    }
+  }
+  if (bytes === 0) return;
+  metrics.counter('fetch_bytes_total').add(bytes);
+  metrics.counter('fetch_records_total').add(records);
+}
+
+function answer(context: RequestContext, session: FetchContext, run: FetchRun): Response {
+  // As Kafka does it: partitions that were read first, then those that are not there.
+  const there = run.slices.filter(({ partition }) => partition !== undefined);
+  const missing = run.slices.filter(({ partition }) => partition === undefined);
+  const { errorCode, sessionId, outcomes } = session.answer([...there, ...missing]);
+  if (errorCode === ErrorCode.NONE && there.some(({ reads }) => reads.length > 0)) {
+    context.onSent(() => run.release());
+  } else run.release();
+  run.answered();
+  count(context, outcomes);
+  const tells = outcomes.some((slice) => tellsLeader(context, slice));
+  const { host, port } = context.connection.advertised;
+  return {
+    throttleTimeMs: 0,
+    errorCode,
+    sessionId,
+    responses: groupByTopic(context, outcomes),
+    nodeEndpoints: tells ? [{ nodeId: context.services.nodeId, host, port }] : [],
+  };
+}
+
+async function answerWhenRead(
+  context: RequestContext,
+  session: FetchContext,
+  run: FetchRun,
+  reading: Promise<void>,
+): Promise<Response> {
+  await reading;
+  return answer(context, session, run);
+}
+
+export const fetch = api({
+  name: 'Fetch',
+  versions: '4-18',
+  request: FetchRequest,
+  response: FetchResponse,
+  oneAtATime: true,
+  handle(context, request) {
+    const { services, apiVersion } = context;
+    const readCommitted = isReadCommitted(request);
+    const nameOf = (topicId: string) => services.topics.byId(topicId)?.name;
+    const session = services.fetchSessions.begin(request, apiVersion, nameOf);
+    if (session.errorCode !== ErrorCode.NONE) {
+      return { throttleTimeMs: 0, errorCode: session.errorCode, responses: [] };
+    }
+    const maxBytes = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'));
+    const slices = makeSlices(context, session, readCommitted);
+    // Partitions that are not there do not end a wait for others; one that was replaced does.
+    const { INCONSISTENT_TOPIC_ID } = ErrorCode;
+    const isReplaced = slices.some((slice) => slice.errorCode === INCONSISTENT_TOPIC_ID);
+    const run = new FetchRun(context, slices, {
+      minBytes: Math.min(request.minBytes, maxBytes),
+      maxBytes,
+      maxWaitMs: isReplaced ? 0 : request.maxWaitMs,
+      readCommitted,
+      replicaId: apiVersion < 15 ? request.replicaId : request.replicaState.replicaId,
+    });
+    const reading = run.start();
+    if (reading === undefined) return answer(context, session, run);
+    return answerWhenRead(context, session, run, reading);
+  },
+  onError: ({ apiVersion }, request, errorCode) => ({
+    throttleTimeMs: 0,
+    errorCode,
+    sessionId: request.sessionId,
+    responses:
+      apiVersion >= FIRST_WITH_TOPIC_ID
+        ? []
+        : request.topics.map(({ topic, topicId, partitions }) => ({
+            topic,
+            topicId,
+            partitions: partitions.map(({ partition }) => ({
+              partitionIndex: partition,
+              errorCode,
+              highWatermark: -1,
+              abortedTransactions: null,
+              records: NO_RECORDS,
+            })),
+          })),
+  }),
+});
