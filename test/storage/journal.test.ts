@@ -1,0 +1,358 @@
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import t, { type Test as TapTest } from 'tap';
+import { silentLog, systemWorld } from '../../broker/main.ts';
+import type { Disk, DiskFile, Env } from '../../storage/env.ts';
+import { Journal, type JournalOptions, type JournalSource } from '../../storage/journal.ts';
+import { JournalFile } from '../../storage/journal-file.ts';
+import { type JournalContents, journalKey, readJournal } from '../../storage/journal-replay.ts';
+import { FakeSource } from './fake-source.ts';
+
+const DEVICE = 7;
+
+interface Faults {
+  write?: NodeJS.ErrnoException;
+  sync?: NodeJS.ErrnoException;
+}
+
+function errno(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code });
+}
+
+/** The real disk, whose writes and syncs fail on request. */
+function faulty(disk: Disk, faults: Faults): Disk {
+  return {
+    ...disk,
+    open: async (name, mode) => {
+      const file = await disk.open(name, mode);
+      const wrapped: DiskFile = {
+        path: file.path,
+        read: (...args) => file.read(...args),
+        readSync: (...args) => file.readSync(...args),
+        write: async (...args) => {
+          if (faults.write) throw faults.write;
+          return file.write(...args);
+        },
+        writeSync: (...args) => {
+          if (faults.write) throw faults.write;
+          file.writeSync(...args);
+        },
+        sync: async () => {
+          if (faults.sync) throw faults.sync;
+          return file.sync();
+        },
+        truncate: (size) => file.truncate(size),
+        stat: () => file.stat(),
+        close: () => file.close(),
+      };
+      return wrapped;
+    },
+  };
+}
+
+async function setUp(t: TapTest, more: Partial<JournalOptions> = {}) {
+  const dir = await mkdtemp(path.join(os.tmpdir(), 'tailrace-journal-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  const world = systemWorld(silentLog).env;
+  const faults: Faults = {};
+  const disk = faulty(world.disk, faults);
+  const env: Env = { ...world, disk };
+  const stalls: (Error | undefined)[] = [];
+  const pressed: JournalSource[] = [];
+  const options: JournalOptions = {
+    dir,
+    fileBytes: 64 * 1024,
+    maxBytes: 1024 * 1024,
+    writeSyncMaxBytes: 8 * 1024,
+    syncMaxMs: 20,
+    device: DEVICE,
+    onSync: () => {},
+    onPressure: (sources) => pressed.push(...sources),
+    onStall: (error) => stalls.push(error),
+    ...more,
+  };
+  const journal = new Journal(env, options, [], 1, 1);
+  return { dir, env, faults, journal, stalls, pressed };
+}
+
+/** Waits for a condition, looking again after each round of input and output. */
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error('the condition never came to hold');
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+function put(journal: Journal, source: FakeSource, text: string): void {
+  source.pending.push(Buffer.from(text));
+  journal.touch(source);
+}
+
+/** The texts of one log as the journal has them, and its lease. */
+async function replayed(contents: JournalContents, source: FakeSource) {
+  const topicId = source.topicIdBytes.toString('base64url');
+  const log = contents.logs.get(journalKey(topicId, source.partition));
+  const texts: string[] = [];
+  for (const run of log?.runs ?? []) {
+    const bytes = Buffer.alloc(run.sizeBytes);
+    await run.file.file.read(bytes, 0, bytes.length, run.position);
+    texts.push(bytes.toString());
+  }
+  return { texts, leaseEnd: log?.leaseEnd ?? 0, ends: (log?.runs ?? []).map(({ end }) => end) };
+}
+
+async function read(env: Env, dir: string, device = DEVICE): Promise<JournalContents> {
+  const contents = await readJournal(env, dir, device);
+  return contents;
+}
+
+async function closeParts(contents: JournalContents): Promise<void> {
+  for (const part of contents.parts) await part.file.close();
+}
+
+t.test('what several logs wrote comes back in order, with their leases', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  const b = new FakeSource(2, 5);
+  a.lease = 500;
+  put(journal, a, 'a0');
+  put(journal, a, 'a1');
+  put(journal, b, 'b0');
+  await until(() => a.durable === 2 && b.durable === 1);
+  t.equal(a.leased, 500);
+  put(journal, a, 'a2');
+  await until(() => a.durable === 3);
+  t.equal(a.written, 3);
+  await journal.close(false);
+
+  const contents = await read(env, dir);
+  t.same(await replayed(contents, a), { texts: ['a0a1', 'a2'], leaseEnd: 500, ends: [2, 3] });
+  t.same(await replayed(contents, b), { texts: ['b0'], leaseEnd: 0, ends: [1] });
+  t.equal(contents.isForeign, false);
+  await closeParts(contents);
+  const elsewhere = await read(env, dir, DEVICE + 1);
+  t.equal(elsewhere.isForeign, true);
+  await closeParts(elsewhere);
+});
+
+t.test(
+  'a large group is written beside the turn, and what comes meanwhile follows it',
+  async (t) => {
+    const { dir, env, journal } = await setUp(t);
+    const a = new FakeSource(1, 0);
+    put(journal, a, 'x'.repeat(40_000));
+    await until(() => a.taken === 1);
+    put(journal, a, 'y');
+    await until(() => a.durable === 2);
+    await journal.close(false);
+    const contents = await read(env, dir);
+    const { texts } = await replayed(contents, a);
+    t.same(texts, ['x'.repeat(40_000), 'y']);
+    await closeParts(contents);
+  },
+);
+
+t.test('after a close with nothing left the journal is void', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  put(journal, a, 'gone');
+  await until(() => a.durable === 1);
+  await journal.close(true);
+  const contents = await read(env, dir);
+  t.equal(contents.logs.size, 0);
+  await closeParts(contents);
+});
+
+t.test('files whose data is persisted are used again, never growing in number', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  for (let index = 1; index <= 40; index++) {
+    put(journal, a, String(index).repeat(10_000).slice(0, 7000));
+    await until(() => a.durable === index);
+    a.persistedOffset = index;
+    journal.release(a, index);
+  }
+  t.ok((await readdir(dir)).length <= 3, 'at most three files');
+  await journal.close(false);
+  const contents = await read(env, dir);
+  const { ends } = await replayed(contents, a);
+  t.equal(ends.at(-1), 40);
+  t.same(
+    ends,
+    [...ends].sort((x, y) => x - y),
+    'runs of the recycled files come in order',
+  );
+  await closeParts(contents);
+});
+
+t.test('a full journal names the logs that hold its oldest file', async (t) => {
+  const { journal, pressed } = await setUp(t, { maxBytes: 256 * 1024 });
+  const quiet = new FakeSource(1, 0);
+  const busy = new FakeSource(2, 0);
+  put(journal, quiet, 'holds the first file');
+  await until(() => quiet.durable === 1);
+  for (let index = 1; index <= 40 && !pressed.includes(quiet); index++) {
+    put(journal, busy, 'z'.repeat(7000));
+    await until(() => busy.durable === index);
+  }
+  t.ok(pressed.includes(quiet));
+  await journal.close(false);
+});
+
+t.test('a lease that is still needed is written again before its file is used again', async (t) => {
+  const { journal } = await setUp(t);
+  const holder = new FakeSource(1, 0);
+  holder.keepsLease = true;
+  holder.lease = 900;
+  put(journal, holder, 'leased');
+  await until(() => holder.leased === 900);
+  journal.release(holder, 1);
+  const busy = new FakeSource(2, 0);
+  for (let index = 1; index <= 30; index++) {
+    put(journal, busy, 'z'.repeat(7000));
+    await until(() => busy.durable === index);
+    journal.release(busy, index);
+  }
+  t.ok(holder.renewals > 0);
+  await journal.close(false);
+});
+
+t.test('a torn tail is cut at every byte, whole groups before it stay', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  for (let index = 1; index <= 3; index++) {
+    put(journal, a, `group ${index}`);
+    await until(() => a.durable === index);
+  }
+  await journal.close(false);
+  const name = path.join(dir, (await readdir(dir))[0]!);
+  const whole = await read(env, dir);
+  const runs = [...whole.logs.values()][0]!.runs;
+  const last = runs[2]!;
+  await closeParts(whole);
+  const handle = await open(name, 'r+');
+  t.teardown(() => handle.close());
+  // From the last group's end backwards: each cut leaves fewer of its bytes, zeros instead.
+  for (let size = last.position + last.sizeBytes - 1; size > runs[1]!.position + 7; size--) {
+    await handle.write(Buffer.alloc(1), 0, 1, size);
+    const cut = await read(env, dir);
+    const { ends } = await replayed(cut, a);
+    // The payload has checksums of its own; a cut there is found when the batches are read.
+    const isPayload = size >= last.position;
+    if (!isPayload) t.same(ends, [1, 2], `cut at ${size}`);
+    await closeParts(cut);
+  }
+});
+
+t.test('damage where the journal was synced is reported, and what follows is read', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  const b = new FakeSource(2, 0);
+  put(journal, a, 'first');
+  await until(() => a.durable === 1);
+  put(journal, b, 'second');
+  await until(() => b.durable === 1);
+  put(journal, b, 'third');
+  await until(() => b.durable === 2);
+  await journal.close(false);
+  const handle = await open(path.join(dir, (await readdir(dir))[0]!), 'r+');
+  await handle.write(Buffer.from([0xff]), 0, 1, 512 + 40);
+  await handle.close();
+  const reported: object[] = [];
+  const log = { ...silentLog, error: (values: object) => reported.push(values) };
+  const contents = await read({ ...env, log }, dir);
+  t.equal(reported.length, 1);
+  t.match(reported[0], { position: 512 });
+  t.equal(contents.parts[0]!.isDamaged, true);
+  t.same((await replayed(contents, a)).texts, []);
+  t.same((await replayed(contents, b)).texts, ['second', 'third']);
+  await closeParts(contents);
+});
+
+t.test('a failed write refuses what was not written, and writing resumes by itself', async (t) => {
+  const { dir, env, faults, journal, stalls } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  put(journal, a, 'before');
+  await until(() => a.durable === 1);
+  faults.write = errno('ENOSPC');
+  put(journal, a, 'refused');
+  await until(() => a.errors.length === 1);
+  t.equal(a.written, 1);
+  t.ok(journal.failure);
+  put(journal, a, 'refused too');
+  await until(() => a.errors.length === 2);
+  faults.write = undefined as never;
+  delete faults.write;
+  await until(() => journal.failure === undefined);
+  t.equal(stalls.length, 2);
+  put(journal, a, 'after');
+  await until(() => a.durable === 2);
+  await journal.close(false);
+  const contents = await read(env, dir);
+  t.same((await replayed(contents, a)).texts, ['before', 'after']);
+  await closeParts(contents);
+});
+
+t.test('after a failed sync nothing is durable any more', async (t) => {
+  const { faults, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  put(journal, a, 'before');
+  await until(() => a.durable === 1);
+  faults.sync = errno('EIO');
+  put(journal, a, 'lost');
+  await until(() => a.failure !== undefined);
+  delete faults.sync;
+  t.equal(a.durable, 1);
+  put(journal, a, 'refused');
+  await until(() => a.errors.length === 1);
+  t.equal(a.durable, 1);
+  await journal.close(false);
+});
+
+t.test('what nobody waits for is synced a little later', async (t) => {
+  const { journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  a.wantsSync = false;
+  put(journal, a, 'lazy');
+  await until(() => a.written === 1);
+  t.equal(a.durable, 0);
+  await until(() => a.durable === 1);
+  await journal.close(false);
+});
+
+t.test('bytes of an earlier use of a file are never taken for new', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  put(journal, a, 'old one');
+  await until(() => a.durable === 1);
+  put(journal, a, 'old two');
+  await until(() => a.durable === 2);
+  await journal.close(false);
+  const name = path.join(dir, (await readdir(dir))[0]!);
+  const file = await env.disk.open(name, 'write');
+  const { sizeBytes } = await file.stat();
+  const options: JournalOptions = {
+    dir,
+    fileBytes: 64 * 1024,
+    maxBytes: 1024 * 1024,
+    writeSyncMaxBytes: 8 * 1024,
+    syncMaxMs: 20,
+    device: DEVICE,
+    onSync: () => {},
+    onPressure: () => {},
+    onStall: () => {},
+  };
+  const free = [new JournalFile<JournalSource>(file, sizeBytes)];
+  const second = new Journal(env, options, free, 2, 2);
+  const b = new FakeSource(2, 0);
+  // As long as the first group was, so that the old second one follows right behind it.
+  put(second, b, 'new one');
+  await until(() => b.durable === 1);
+  await second.close(false);
+  const contents = await read(env, dir);
+  t.same((await replayed(contents, b)).texts, ['new one']);
+  t.same((await replayed(contents, a)).texts, []);
+  await closeParts(contents);
+});
