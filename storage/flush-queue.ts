@@ -57,6 +57,8 @@ export class FlushQueue {
   #chunks = 0;
   #running = 0;
   #failing: Error | undefined;
+  /** Persisting failed and has not succeeded since. */
+  #hasFailed = false;
   #retry: Timer | undefined;
 
   constructor(env: Env, options: FlushQueueOptions) {
@@ -135,14 +137,19 @@ export class FlushQueue {
 
   /**
    * Lets in those held back for whom there is room, oldest first. What each brings is counted as if
-   * it were sealed at once, so that a crowd does not rush in through one gap.
+   * it were sealed at once, so that a crowd does not rush in through one gap; those for whom the
+   * gap is too small then look again in the next turn.
    */
   wake(): void {
     let granted = 0;
     const room = this.#options.limitBytes - this.#bytes;
     while (this.#held.length > 0) {
       const held = this.#held[0]!;
-      if (!this.#hasRoom(held.internal) || (granted > 0 && granted + held.bytes > room)) return;
+      if (!this.#hasRoom(held.internal)) return;
+      if (granted > 0 && granted + held.bytes > room) {
+        this.#env.clock.defer(() => this.wake());
+        return;
+      }
       granted += held.bytes;
       this.#held.shift();
       held.timer.cancel();
@@ -194,6 +201,7 @@ export class FlushQueue {
     try {
       await target.persist(run);
       for (const held of bytes) this.#discount(held);
+      this.#hasFailed = false;
     } catch (error) {
       this.#persistFailed(target, waiting, run, bytes, error as Error);
     }
@@ -221,7 +229,10 @@ export class FlushQueue {
     }
     waiting.chunks.unshift(...run);
     if (this.#failing !== undefined) return;
-    this.#env.log.error({ err: error }, 'chunks cannot be persisted; sources are refused');
+    const { log } = this.#env;
+    if (this.#hasFailed) log.debug({ err: error }, 'chunks still cannot be persisted');
+    else log.error({ err: error }, 'chunks cannot be persisted; sources are refused');
+    this.#hasFailed = true;
     this.#failing = new LogFailed(`chunks cannot be persisted: ${error.message}`, { cause: error });
     this.refuseHeld(this.#failing);
     this.#retry = this.#env.clock.setTimer(RETRY_MS, () => {

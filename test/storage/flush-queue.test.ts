@@ -1,0 +1,175 @@
+import t from 'tap';
+import { silentLog, systemWorld } from '../../broker/main.ts';
+import { HoldTimeout, LogFailed } from '../../storage/errors.ts';
+import { FlushQueue, type FlushTarget } from '../../storage/flush-queue.ts';
+import { Chunk } from '../../storage/memory-tail.ts';
+
+/** A log whose persisting ends when the test says so. */
+class Target implements FlushTarget {
+  failure: Error | undefined;
+  readonly runs: number[] = [];
+  #settle: ((error?: Error) => void)[] = [];
+
+  persist(chunks: readonly Chunk[]): Promise<void> {
+    this.runs.push(chunks.length);
+    return new Promise((resolve, reject) => {
+      this.#settle.push((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  async settle(error?: Error): Promise<void> {
+    this.#settle.shift()!(error);
+    await turn();
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function chunkOf(bytes: number): Chunk {
+  const chunk = new Chunk(0, 0);
+  chunk.sizeBytes = bytes;
+  chunk.heldBytes = bytes;
+  return chunk;
+}
+
+function setUp(more: { isBlocked?: () => boolean; holdMaxMs?: number; parallelism?: number } = {}) {
+  const { env } = systemWorld(silentLog);
+  return new FlushQueue(env, {
+    limitBytes: 100,
+    reserveBytes: 50,
+    parallelism: 2,
+    holdMaxMs: 30_000,
+    isBlocked: () => false,
+    ...more,
+  });
+}
+
+t.test('a source is let in until the queue is full, and again when it has drained', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  t.equal(queue.admit(10, false), undefined);
+  queue.push(log, chunkOf(100), false);
+  const held = queue.admit(10, false);
+  t.ok(held);
+  t.equal(queue.held, 1);
+  await log.settle();
+  await held;
+  t.equal(queue.held, 0);
+  t.equal(queue.sizeBytes, 0);
+});
+
+t.test('internal sources use the reserve, also past those who are held', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  queue.push(log, chunkOf(100), false);
+  const held = queue.admit(10, false)!;
+  t.equal(queue.admit(10, true), undefined);
+  queue.push(log, chunkOf(60), false);
+  const heldToo = queue.admit(10, true)!;
+  await log.settle();
+  await log.settle();
+  await Promise.all([held, heldToo]);
+  t.equal(queue.chunks, 0);
+});
+
+t.test('a crowd does not rush in through one gap', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  queue.push(log, chunkOf(100), false);
+  let entered = 0;
+  const enter = () => {
+    entered++;
+  };
+  const held = [60, 60, 60].map((bytes) => queue.admit(bytes, false)!.then(enter));
+  await log.settle();
+  t.equal(entered, 1);
+  queue.push(log, chunkOf(100), false);
+  await turn();
+  t.equal(entered, 1, 'the queue is full again before the others come');
+  await log.settle();
+  await Promise.all(held);
+  t.equal(entered, 3);
+});
+
+t.test('a source that is held too long is refused', async (t) => {
+  const queue = setUp({ holdMaxMs: 5 });
+  queue.push(new Target(), chunkOf(100), false);
+  // The queue's timer does not keep the process alive; this one does.
+  const alive = setInterval(() => {}, 1000);
+  await t.rejects(queue.admit(1, false), HoldTimeout);
+  clearInterval(alive);
+  t.equal(queue.held, 0);
+});
+
+t.test(
+  'when persisting fails, those held are refused at once, and it is tried again',
+  async (t) => {
+    const queue = setUp();
+    const log = new Target();
+    queue.push(log, chunkOf(100), false);
+    const refused = t.rejects(queue.admit(1, false), LogFailed);
+    await log.settle(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+    await refused;
+    await t.rejects(queue.admit(1, false), LogFailed);
+    const alive = setInterval(() => {}, 1000);
+    while (log.runs.length < 2) await turn();
+    clearInterval(alive);
+    await log.settle();
+    t.equal(queue.admit(1, false), undefined);
+    t.equal(queue.sizeBytes, 0);
+  },
+);
+
+t.test('the chunks of a log that failed for good no longer count', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  queue.push(log, chunkOf(60), false);
+  queue.push(log, chunkOf(60), false);
+  log.failure = new Error('sync failed');
+  await log.settle(log.failure);
+  t.equal(queue.sizeBytes, 0);
+  t.equal(queue.chunks, 0);
+  await queue.drained();
+});
+
+t.test('all chunks of a log go in one write, and no log is persisted twice at once', async (t) => {
+  const queue = setUp({ parallelism: 1 });
+  const busy = new Target();
+  const log = new Target();
+  queue.push(busy, chunkOf(1), false);
+  for (let index = 0; index < 3; index++) queue.push(log, chunkOf(1), false);
+  t.same(log.runs, []);
+  await busy.settle();
+  t.same(log.runs, [3]);
+  queue.push(log, chunkOf(1), false);
+  t.same(log.runs, [3]);
+  await log.settle();
+  t.same(log.runs, [3, 1]);
+  await log.settle();
+  await queue.drained();
+});
+
+t.test('an urgent chunk goes before those that came earlier', async (t) => {
+  const queue = setUp({ parallelism: 1 });
+  const [busy, patient, urgent] = [new Target(), new Target(), new Target()];
+  queue.push(busy, chunkOf(1), false);
+  queue.push(patient, chunkOf(1), false);
+  queue.push(urgent, chunkOf(1), true);
+  await busy.settle();
+  t.same([urgent.runs, patient.runs], [[1], []]);
+  await urgent.settle();
+  await patient.settle();
+});
+
+t.test('what else is short holds clients back and not internal sources', async (t) => {
+  let blocked = true;
+  const queue = setUp({ isBlocked: () => blocked });
+  const held = queue.admit(1, false)!;
+  t.equal(queue.admit(1, true), undefined);
+  blocked = false;
+  queue.wake();
+  await held;
+  t.equal(queue.held, 0);
+});
