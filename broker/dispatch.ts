@@ -59,11 +59,11 @@ export class Dispatcher {
   private readonly rows: (Row | undefined)[] = [];
   private readonly inFlight: Series;
 
-  constructor(services: Services, apis: readonly AnyApi[], limitedLog: LimitedLog) {
+  constructor(services: Services, apis: readonly AnyApi[]) {
     this.services = services;
     this.clock = services.env.clock;
     this.log = services.env.log;
-    this.limitedLog = limitedLog;
+    this.limitedLog = services.limitedLog;
     const metrics = services.metrics;
     this.inFlight = metrics.gauge('requests_in_flight');
     for (const api of apis) {

@@ -147,7 +147,7 @@ export const METRICS = {
     labels: ['quantile'],
   }),
   resident_memory_bytes: gauge('bytes', 'Resident memory of the process.'),
-  cpu_seconds_total: gauge('seconds', 'Processor time of the process, user and system.'),
+  cpu_seconds_total: counter('seconds', 'Processor time of the process, user and system.'),
   start_seconds: gauge('seconds', 'When the broker was started, in Unix time.'),
 } as const satisfies Record<string, Declaration>;
 

@@ -8,7 +8,7 @@ import type { AnyApi } from './api.ts';
 import { isUnspecified, type Listener } from './config.ts';
 import { Connection, type ConnectionShared } from './connection.ts';
 import { Dispatcher } from './dispatch.ts';
-import { LimitedLog } from './limited-log.ts';
+import type { LimitedLog } from './limited-log.ts';
 import type { Services } from './services.ts';
 import type { Transport, TransportConnection, TransportListener } from './transport.ts';
 
@@ -38,13 +38,13 @@ export class Server {
   private allGone: (() => void) | undefined;
 
   constructor(services: Services, transport: Transport, apis: readonly AnyApi[]) {
-    const { env, config, metrics, memory } = services;
+    const { env, config, metrics, memory, limitedLog } = services;
     this.services = services;
     this.transport = transport;
-    this.log = new LimitedLog(env.clock, env.log);
+    this.log = limitedLog;
     this.shared = {
       clock: env.clock,
-      dispatcher: new Dispatcher(services, apis, this.log),
+      dispatcher: new Dispatcher(services, apis),
       memory,
       metrics,
       log: this.log,

@@ -6,6 +6,7 @@
 import type { AnyApi, RequestContext } from '../../broker/api.ts';
 import { api } from '../../broker/api.ts';
 import { Config } from '../../broker/config.ts';
+import { LimitedLog } from '../../broker/limited-log.ts';
 import { systemClock } from '../../broker/main.ts';
 import { MemoryBudget } from '../../broker/memory-budget.ts';
 import { Metrics } from '../../broker/metrics.ts';
@@ -104,6 +105,7 @@ export async function startServer(handle: Handler, setup: Setup = {}) {
     clusterId: 'a-cluster',
     metrics,
     memory,
+    limitedLog: new LimitedLog(systemClock, log),
   } as unknown as Services;
   const network = new SimulatedNetwork(systemClock, random, setup.network);
   const server = new Server(services, network, setup.apis ?? fakeApis(handle));
