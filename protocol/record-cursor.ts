@@ -62,12 +62,41 @@ export class RecordCursor {
   /** Goes on to the next record and checks all of it; false after the last one. */
   next(): boolean {
     if (!this.nextTime()) return false;
-    this.keyBytes = this.#passBytes('key', -1);
-    this.keyAt = this.#position - Math.max(this.keyBytes, 0);
-    this.valueBytes = this.#passBytes('value', -1);
-    this.valueAt = this.#position - Math.max(this.valueBytes, 0);
-    this.#passHeaders();
-    if (this.#position !== this.recordEnd) this.#fail('its length is not that of its parts');
+    const { buffer, recordEnd } = this;
+    let at = this.#position;
+    // Lengths of one byte are read here, without a call, and without looking at the record's end:
+    // whoever goes past it is found below.
+    let byte = buffer[at]!;
+    let length: number;
+    if (byte < 0x80) {
+      length = (byte >>> 1) ^ -(byte & 1);
+      at++;
+    } else {
+      length = this.#readLongVarint(at);
+      at = this.#position;
+    }
+    if (length < -1 || length > recordEnd - at) this.#failLength('key', length, at);
+    this.keyAt = at;
+    this.keyBytes = length;
+    if (length > 0) at += length;
+    byte = buffer[at]!;
+    if (byte < 0x80) {
+      length = (byte >>> 1) ^ -(byte & 1);
+      at++;
+    } else {
+      length = this.#readLongVarint(at);
+      at = this.#position;
+    }
+    if (length < -1 || length > recordEnd - at) this.#failLength('value', length, at);
+    this.valueAt = at;
+    this.valueBytes = length;
+    if (length > 0) at += length;
+    this.#position = at;
+    if (buffer[at] === 0) {
+      this.headerCount = 0;
+      this.#position = this.headersAt = at + 1;
+    } else this.#passHeaders();
+    if (this.#position !== recordEnd) this.#fail('its length is not that of its parts');
     return true;
   }
 
@@ -86,6 +115,7 @@ export class RecordCursor {
     this.#position++;
     this.timestampDelta = this.#readVarlong();
     this.offsetDelta = this.#readVarint();
+    if (this.#position > end) this.#fail('it ends within a number');
     return true;
   }
 
@@ -136,15 +166,24 @@ export class RecordCursor {
   }
 
   #readVarint(): number {
+    const byte = this.buffer[this.#position]!;
+    if (byte < 0x80) {
+      this.#position++;
+      return (byte >>> 1) ^ -(byte & 1);
+    }
+    return this.#readLongVarint();
+  }
+
+  #readLongVarint(start = this.#position): number {
     const { buffer, recordEnd } = this;
-    let position = this.#position;
+    let at = start;
     let raw = 0;
     for (let shift = 0; shift < 35; shift += 7) {
-      if (position >= recordEnd) this.#fail('it ends within a number');
-      const byte = buffer[position++]!;
+      if (at >= recordEnd) this.#fail('it ends within a number');
+      const byte = buffer[at++]!;
       raw |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        this.#position = position;
+        this.#position = at;
         return (raw >>> 1) ^ -(raw & 1);
       }
     }
@@ -154,22 +193,29 @@ export class RecordCursor {
   #readVarlong(): number {
     const { buffer, recordEnd } = this;
     const start = this.#position;
-    let position = start;
+    let at = start;
     let raw = 0;
-    let scale = 1;
-    for (let count = 0; count < MAX_VARLONG_BYTES; count++) {
-      if (position >= recordEnd) this.#fail('it ends within a number');
-      const byte = buffer[position++]!;
-      raw += (byte & 0x7f) * scale;
-      scale *= 128;
+    // Four groups of seven bits fit the integers of the machine; what is longer is read anew.
+    for (let shift = 0; shift < 28; shift += 7) {
+      if (at >= recordEnd) this.#fail('it ends within a number');
+      const byte = buffer[at++]!;
+      raw |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        this.#position = position;
-        // Seven groups of seven bits are exact in a double; more are read anew.
-        if (count >= 7) return wideVarlong(buffer, start, position);
-        return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
+        this.#position = at;
+        return (raw >>> 1) ^ -(raw & 1);
       }
     }
+    for (; at - start < MAX_VARLONG_BYTES; at++) {
+      if (at >= recordEnd) this.#fail('it ends within a number');
+      if (buffer[at]! >= 0x80) continue;
+      this.#position = at + 1;
+      return wideVarlong(buffer, start, at + 1);
+    }
     return this.#fail('a varlong of more than 10 bytes');
+  }
+
+  #failLength(part: string, length: number, at: number): never {
+    return this.#fail(`${part} length ${length} with ${this.recordEnd - at} bytes left`);
   }
 
   #fail(reason: string): never {
