@@ -41,6 +41,8 @@ export interface RunningKafka {
   readonly host: string;
   readonly port: number;
   readonly pid: number;
+  /** Ends the broker in an orderly way and starts it again on the same port and data. */
+  restart(): Promise<void>;
   /** Ends the broker and removes its data. */
   stop(): Promise<void>;
 }
@@ -58,26 +60,54 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
   const classPath = join(folder, 'libs', '*');
   formatStorage(classPath, properties);
 
-  const child = spawn('java', [...JVM_OPTIONS, '-cp', classPath, 'kafka.Kafka', properties], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const errors: Buffer[] = [];
-  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-  await untilListening(child, port, () => Buffer.concat(errors).toString());
-
+  const broker = new KafkaProcess(classPath, properties, port);
+  await broker.start();
   return {
     host: HOST,
     port,
-    pid: child.pid!,
+    get pid() {
+      return broker.pid;
+    },
+    restart: async () => {
+      await broker.end();
+      await broker.start();
+    },
     stop: async () => {
-      if (child.exitCode === null) {
-        const ended = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGTERM');
-        await ended;
-      }
+      await broker.end();
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+class KafkaProcess {
+  readonly #arguments: readonly string[];
+  readonly #port: number;
+  #child: ChildProcess | undefined;
+
+  constructor(classPath: string, properties: string, port: number) {
+    this.#arguments = [...JVM_OPTIONS, '-cp', classPath, 'kafka.Kafka', properties];
+    this.#port = port;
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
+  async start(): Promise<void> {
+    const child = spawn('java', this.#arguments, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = child;
+    const errors: Buffer[] = [];
+    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    await untilListening(child, this.#port, () => Buffer.concat(errors).toString());
+  }
+
+  async end(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await ended;
+  }
 }
 
 /** The version that is installed in a folder. */
