@@ -174,7 +174,8 @@ export class ConfigChanges {
       if (dynamic === 'per-broker' && resourceName === '') {
         fail(
           'INVALID_REQUEST',
-          `Cannot update these configs at default cluster level, broker id must be specified: ${name}`,
+          'Cannot update these configs at default cluster level, broker id must be specified: ' +
+            name,
         );
       }
       const value = settings.get(name);

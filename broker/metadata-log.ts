@@ -210,14 +210,15 @@ export class MetadataLog {
       }
     }
     this.#committedEnd = start?.endOffset ?? 0;
-    if (this.#log.logStartOffset > this.#committedEnd) {
+    const { logStartOffset, endOffset } = this.#log;
+    if (logStartOffset > this.#committedEnd) {
       throw new CorruptLog(
-        `${folder}: the log begins at ${this.#log.logStartOffset}, and no sound snapshot reaches it`,
+        `${folder}: the log begins at ${logStartOffset}, and no sound snapshot reaches it`,
       );
     }
-    if (this.#log.endOffset < this.#committedEnd) {
+    if (endOffset < this.#committedEnd) {
       throw new CorruptLog(
-        `${folder}: the log ends at ${this.#log.endOffset}, before the snapshot of ${this.#committedEnd}`,
+        `${folder}: the log ends at ${endOffset}, before the snapshot of ${this.#committedEnd}`,
       );
     }
     await this.#readOn();

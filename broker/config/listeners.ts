@@ -27,7 +27,7 @@ function parseListener(option: string, text: string): Listener {
 export interface ListenerOptions {
   readonly listeners: readonly string[];
   readonly advertised: readonly string[] | null;
-  readonly protocolMap: readonly string[];
+  readonly protocolMap: string;
   readonly controllerNames: readonly string[];
 }
 
@@ -37,9 +37,9 @@ export interface Listeners {
   readonly advertised: ReadonlyMap<string, Listener>;
 }
 
-function parseProtocolMap(entries: readonly string[]): Map<string, string> {
+function parseProtocolMap(text: string): Map<string, string> {
   const map = new Map<string, string>();
-  for (const entry of entries) {
+  for (const entry of text === '' ? [] : text.split(',')) {
     const [name, protocol, ...rest] = entry.split(':');
     if (name === undefined || protocol === undefined || rest.length > 0) {
       throw new IllegalValue('listener.security.protocol.map', entry, 'it takes NAME:PROTOCOL');

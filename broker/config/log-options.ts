@@ -35,7 +35,7 @@ export const topicDefaultOptions = {
     min: 1,
     doc: 'Partitions of a topic that is created without a number, or automatically.',
   }),
-  'default.replication.factor': short(1, {
+  'default.replication.factor': int(1, {
     inert: ONE_NODE,
     doc: 'Replicas of a topic that is created without a number; always taken as 1.',
   }),
@@ -47,7 +47,9 @@ export const topicDefaultOptions = {
   'log.cleanup.policy': list(['delete'], {
     values: ['compact', 'delete'],
     dynamic: 'cluster-wide',
-    doc: 'What becomes of old records: `delete` drops whole segments, `compact` keeps the newest of each key.',
+    doc:
+      'What becomes of old records: `delete` drops whole segments, `compact` keeps the newest of ' +
+      'each key.',
   }),
   'compression.type': choice(COMPRESSION_TYPES, 'producer', {
     dynamic: 'cluster-wide',
@@ -235,8 +237,8 @@ export const topicDefaultOptions = {
     own: true,
     dynamic: 'cluster-wide',
     doc:
-      'Up to where consumers see a log: `written` survives a killed broker, `durable` a power cut ' +
-      'as well.',
+      'Up to where consumers see a log: `written` survives a killed broker, `durable` a power ' +
+      'cut as well.',
   }),
   'log.record.validation': choice(['header', 'full'], 'header', {
     own: true,
@@ -273,7 +275,7 @@ export const storageOptions = {
     own: true,
     min: 65536,
     max: 67108864,
-    doc: 'The size to which data of a partition grows in memory before it is written to its segment.',
+    doc: 'The size to which data of a partition grows in memory before its segment gets it.',
   }),
   'tail.chunk.max.ms': int(10000, {
     own: true,
@@ -288,12 +290,14 @@ export const storageOptions = {
   'flush.queue.bytes': long(67108864, {
     own: true,
     min: 1048576,
-    doc: 'The size of the queue of chunks on their way to segments. When it is full, producers are held back.',
+    doc:
+      'The size of the queue of chunks on their way to segments. When it is full, producers are ' +
+      'held back.',
   }),
   'flush.queue.reserve.bytes': long(16777216, {
     own: true,
     min: 1048576,
-    doc: 'What internal topics may take beyond flush.queue.bytes, so that they are never held back.',
+    doc: 'What internal topics may take beyond flush.queue.bytes, so that nothing holds them back.',
   }),
   'flush.parallelism': int(2, {
     own: true,
@@ -309,7 +313,9 @@ export const storageOptions = {
   'journal.max.bytes': long(536870912, {
     own: true,
     min: 4194304,
-    doc: 'The size of the whole journal. At half of it the chunks that pin its oldest file are flushed.',
+    doc:
+      'The size of the whole journal. At half of it the chunks that pin its oldest file are ' +
+      'flushed.',
   }),
   'journal.write.sync.max.bytes': long(262144, {
     own: true,

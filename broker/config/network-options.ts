@@ -1,21 +1,21 @@
-/** Broker options of listeners, connections, identity and memory. Names are Kafka's unless `own`. */
+/** Broker options of listeners, connections, identity, memory; Kafka's names unless `own`. */
 
 import { bool, int, list, long, optionalInt, optionalList, optionalText, text } from './option.ts';
 
 export const networkOptions = {
   listeners: list(['PLAINTEXT://127.0.0.1:9092'], {
     doc:
-      'Where the broker listens, as NAME://host:port separated by commas. An empty host means all ' +
-      'interfaces, port 0 lets the system choose. The name, or what listener.security.protocol.map ' +
-      'makes of it, must be PLAINTEXT.',
+      'Where the broker listens, as NAME://host:port separated by commas. An empty host means ' +
+      'all interfaces, port 0 lets the system choose. The name, or what ' +
+      'listener.security.protocol.map makes of it, must be PLAINTEXT.',
   }),
   'advertised.listeners': optionalList({
     doc:
       'The addresses that clients are told to connect to, by listener name; those of `listeners` ' +
       'when not set. With port 0 the port that the listener got is told.',
   }),
-  'listener.security.protocol.map': list(
-    ['PLAINTEXT:PLAINTEXT', 'SSL:SSL', 'SASL_PLAINTEXT:SASL_PLAINTEXT', 'SASL_SSL:SASL_SSL'],
+  'listener.security.protocol.map': text(
+    'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
     { doc: 'The security protocol of each listener name, as NAME:PROTOCOL separated by commas.' },
   ),
   'controller.listener.names': list([], {
@@ -61,14 +61,15 @@ export const networkOptions = {
     own: true,
     min: 16777216,
     doc:
-      'One budget for memory tails, flush queue, request frames, waiting answers and decompression. ' +
-      'When it is short, the chunk that pins most is flushed, and producers are held back.',
+      'One budget for memory tails, flush queue, request frames, waiting answers and ' +
+      'decompression. When it is short, the chunk that pins most is flushed, and producers are ' +
+      'held back.',
   }),
   'http.listeners': list([], {
     own: true,
     doc:
-      'Where /healthz, /readyz and /metrics are served over HTTP, as http://host:port separated by ' +
-      'commas; nothing is served, nor loaded, when empty.',
+      'Where /healthz, /readyz and /metrics are served over HTTP, as http://host:port separated ' +
+      'by commas; nothing is served, nor loaded, when empty.',
   }),
 } as const;
 
@@ -135,8 +136,8 @@ export const requestOptions = {
   'metadata.log.max.record.bytes.between.snapshots': long(20971520, {
     min: 1,
     doc:
-      'After so many bytes of new records in __cluster_metadata a snapshot is written and the log ' +
-      'before it is dropped.',
+      'After so many bytes of new records in __cluster_metadata a snapshot is written and the ' +
+      'log before it is dropped.',
   }),
   'metadata.log.segment.bytes': int(1073741824, {
     min: 8388608,
