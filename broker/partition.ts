@@ -185,6 +185,7 @@ export class Partition {
       const end = hidden.firstEnd;
       visible = hidden.shift();
       if (end > lastStable || unstable.size > 0) unstable.add(end, visible);
+      else stable = visible;
     }
     while (unstable.firstEnd <= lastStable) stable = unstable.shift();
     if (unstable.size === 0) stable = visible;
