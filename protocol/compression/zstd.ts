@@ -43,8 +43,16 @@ function nativeZstd(native: ZlibWithZstd): Zstd | undefined {
   };
 }
 
+let wasmLoading: Promise<Zstd> | undefined;
+
 /** The WebAssembly variant; exported for the tests, which run it on every line of Node. */
-export async function wasmZstd(): Promise<Zstd> {
+export function wasmZstd(): Promise<Zstd> {
+  // Once: a second start would exchange the instance under whoever is using the first.
+  wasmLoading ??= loadWasm();
+  return wasmLoading;
+}
+
+async function loadWasm(): Promise<Zstd> {
   const wasm = await import('@bokuweb/zstd-wasm');
   await wasm.init();
   return {

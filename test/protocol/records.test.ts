@@ -302,6 +302,7 @@ t.test(
     for (const [from, to] of [
       [100, 101],
       [0, 262_144],
+      [7, 7 + 2 ** 30],
       [5, 5 + 2 ** 31],
     ] as const) {
       const batch = gapBatch({ from, to, leaderEpoch: 4, timestamp: 1_700_000_000_000 });
