@@ -1,0 +1,79 @@
+import { readdirSync } from 'node:fs';
+import t from 'tap';
+import { apis } from '../../broker/apis/index.ts';
+import { parseRange } from '../../protocol/schema.ts';
+
+/** Key, name and stable versions of Apache Kafka 4.4. */
+const KAFKA: readonly [key: number, name: string, versions: string][] = [
+  [0, 'Produce', '3-13'],
+  [1, 'Fetch', '4-18'],
+  [2, 'ListOffsets', '1-11'],
+  [3, 'Metadata', '0-13'],
+  [8, 'OffsetCommit', '2-10'],
+  [9, 'OffsetFetch', '1-10'],
+  [10, 'FindCoordinator', '0-6'],
+  [11, 'JoinGroup', '0-9'],
+  [12, 'Heartbeat', '0-4'],
+  [13, 'LeaveGroup', '0-5'],
+  [14, 'SyncGroup', '0-5'],
+  [15, 'DescribeGroups', '0-6'],
+  [16, 'ListGroups', '0-5'],
+  [18, 'ApiVersions', '0-5'],
+  [19, 'CreateTopics', '2-7'],
+  [20, 'DeleteTopics', '1-6'],
+  [21, 'DeleteRecords', '0-2'],
+  [22, 'InitProducerId', '0-5'],
+  [23, 'OffsetForLeaderEpoch', '2-4'],
+  [32, 'DescribeConfigs', '1-4'],
+  [33, 'AlterConfigs', '0-2'],
+  [37, 'CreatePartitions', '0-3'],
+  [42, 'DeleteGroups', '0-3'],
+  [44, 'IncrementalAlterConfigs', '0-1'],
+  [60, 'DescribeCluster', '0-2'],
+];
+
+t.test('each file of an API is in the table', async (t) => {
+  const files = readdirSync(new URL('../../broker/apis/', import.meta.url))
+    .filter(
+      (file) => /\.[jt]s$/.test(file) && !file.endsWith('.d.ts') && !file.startsWith('index.'),
+    )
+    .map((file) => file.replace(/\.[jt]s$/, ''));
+  const listed = apis.map((api) => fileOf(api.key, api.name));
+  t.same(listed.sort(), files.sort());
+});
+
+t.test('each key is there once', async (t) => {
+  const keys = apis.map((api) => api.key);
+  t.equal(new Set(keys).size, keys.length);
+});
+
+t.test("versions are Apache Kafka's, and within the declarations", async (t) => {
+  for (const [key, name, versions] of KAFKA) {
+    const api = apis.find((each) => each.key === key);
+    t.match(api, { name, versions }, `${key} ${name} ${versions}`);
+  }
+  t.equal(apis.length, KAFKA.length);
+  for (const { name, key, versions, request, response } of apis) {
+    const served = parseRange(versions);
+    for (const message of [request, response]) {
+      const declared = parseRange(message.versions);
+      t.ok(served.first >= declared.first && served.last <= declared.last, `${name} ${versions}`);
+      t.equal(message.key, key);
+    }
+    t.match([request.type, response.type], ['request', 'response']);
+    t.match([request.name, response.name], [`${name}Request`, `${name}Response`]);
+  }
+});
+
+t.test('memory is estimated for each API, and frames are bounded', async (t) => {
+  for (const api of apis) {
+    t.ok(api.memory(1000) >= 0, api.name);
+    if (api.name !== 'Produce') t.ok(api.largestFrameBytes <= 16 * 1024 * 1024, api.name);
+  }
+});
+
+/** `01-fetch` for key 1, Fetch. */
+function fileOf(key: number, name: string): string {
+  const kebab = name.replace(/(?<=[a-z])([A-Z])/g, '-$1').toLowerCase();
+  return `${String(key).padStart(2, '0')}-${kebab}`;
+}
