@@ -88,14 +88,15 @@ export interface TimedOffset {
 }
 
 /**
- * First record of a batch at or after a time. Reads offsets and times only; `payload` are the
- * uncompressed records. Undefined when all are earlier.
+ * First record of a batch at or after a time, and at or after `fromOffset`. Reads offsets and times
+ * only; `payload` are the uncompressed records. Undefined when there is none.
  */
 export function findTimestamp(
   buffer: Buffer,
   at: number,
   timestamp: number,
   payload: Buffer = payloadOf(buffer, at),
+  fromOffset = 0,
 ): TimedOffset | undefined {
   const base = baseOffset(buffer, at);
   const first = baseTimestamp(buffer, at);
@@ -103,7 +104,8 @@ export function findTimestamp(
   const cursor = new RecordCursor(payload);
   while (cursor.nextTime()) {
     const time = appendTime ?? first + cursor.timestampDelta;
-    if (time >= timestamp) return { offset: base + cursor.offsetDelta, timestamp: time };
+    const offset = base + cursor.offsetDelta;
+    if (time >= timestamp && offset >= fromOffset) return { offset, timestamp: time };
   }
   return undefined;
 }

@@ -1,0 +1,40 @@
+/** What the segment logs of one data folder share. */
+
+import type { Env } from './env.ts';
+import { FileCache } from './file-cache.ts';
+import { IndexCache } from './index-cache.ts';
+import type { BufferSource } from './segment-scan.ts';
+
+/** Gives the records of a compressed payload, bounded in size. */
+export type Decompress = (codec: number, payload: Buffer) => Promise<Buffer>;
+
+export interface LogContext {
+  readonly env: Env;
+  readonly files: FileCache;
+  readonly indexes: IndexCache;
+  readonly buffers: BufferSource;
+  readonly decompress: Decompress;
+}
+
+export interface LogContextOptions {
+  readonly buffers: BufferSource;
+  readonly decompress: Decompress;
+  /** Descriptors kept open for segments. */
+  readonly maxOpenFiles?: number;
+  /** Memory for the indexes of closed segments. */
+  readonly indexCacheBytes?: number;
+}
+
+const MAX_OPEN_FILES = 512;
+const INDEX_CACHE_BYTES = 32 * 1024 * 1024;
+
+export function makeLogContext(env: Env, options: LogContextOptions): LogContext {
+  const closeFailed = (error: unknown) => env.log.warn({ err: error }, 'closing a file failed');
+  return {
+    env,
+    files: new FileCache(env.disk, options.maxOpenFiles ?? MAX_OPEN_FILES, closeFailed),
+    indexes: new IndexCache(options.indexCacheBytes ?? INDEX_CACHE_BYTES),
+    buffers: options.buffers,
+    decompress: options.decompress,
+  };
+}

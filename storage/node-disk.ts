@@ -1,0 +1,190 @@
+/**
+ * The real Disk: the one file that touches the file system. Descriptors are plain numbers; a write
+ * goes on after a short one until all is written, a read until it is full or the file ends.
+ * Failures are Node's own errors with their `code`.
+ */
+
+import path from 'node:path';
+import fs from 'fs-extra';
+import type { Disk, DiskFile, FileStat, OpenMode } from './env.ts';
+
+/** What one writev takes; the kernel refuses more (IOV_MAX). */
+const MAX_VECTORS = 1024;
+
+const FLAGS: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'wx+' };
+
+/** A folder cannot be opened for an fsync there; its entries are durable by themselves. */
+const CAN_SYNC_FOLDERS = process.platform !== 'win32';
+
+function hasCode(error: unknown, code: string): boolean {
+  return (error as NodeJS.ErrnoException).code === code;
+}
+
+function statOf(stats: fs.Stats): FileStat {
+  return {
+    sizeBytes: stats.size,
+    isDirectory: stats.isDirectory(),
+    device: stats.dev,
+    inode: stats.ino,
+    modifiedMs: stats.mtimeMs,
+  };
+}
+
+/** The vectors that are still to be written once `written` bytes of `buffers` are. */
+function remaining(buffers: readonly Buffer[], written: number): Buffer[] {
+  let left = written;
+  for (let index = 0; index < buffers.length; index++) {
+    const buffer = buffers[index]!;
+    if (left < buffer.length) {
+      const rest = buffers.slice(index, index + MAX_VECTORS);
+      rest[0] = buffer.subarray(left);
+      return rest;
+    }
+    left -= buffer.length;
+  }
+  return [];
+}
+
+function totalBytes(buffers: readonly Buffer[]): number {
+  let total = 0;
+  for (const buffer of buffers) total += buffer.length;
+  return total;
+}
+
+function nothingWritten(path: string): Error {
+  return Object.assign(new Error(`a write to ${path} took no byte`), { code: 'EIO' });
+}
+
+class NodeFile implements DiskFile {
+  readonly path: string;
+  readonly #descriptor: number;
+
+  constructor(filePath: string, descriptor: number) {
+    this.path = filePath;
+    this.#descriptor = descriptor;
+  }
+
+  async read(
+    target: Buffer,
+    targetStart: number,
+    length: number,
+    position: number,
+  ): Promise<number> {
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await fs.read(
+        this.#descriptor,
+        target,
+        targetStart + done,
+        length - done,
+        position + done,
+      );
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  readSync(target: Buffer, targetStart: number, length: number, position: number): number {
+    let done = 0;
+    while (done < length) {
+      const count = fs.readSync(
+        this.#descriptor,
+        target,
+        targetStart + done,
+        length - done,
+        position + done,
+      );
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  async write(buffers: readonly Buffer[], position: number): Promise<void> {
+    const total = totalBytes(buffers);
+    let done = 0;
+    while (done < total) {
+      const vectors = remaining(buffers, done);
+      const { bytesWritten } = await fs.writev(this.#descriptor, vectors, position + done);
+      if (bytesWritten === 0) throw nothingWritten(this.path);
+      done += bytesWritten;
+    }
+  }
+
+  writeSync(buffers: readonly Buffer[], position: number): void {
+    const total = totalBytes(buffers);
+    let done = 0;
+    while (done < total) {
+      const count = fs.writevSync(this.#descriptor, remaining(buffers, done), position + done);
+      if (count === 0) throw nothingWritten(this.path);
+      done += count;
+    }
+  }
+
+  sync(): Promise<void> {
+    return fs.fdatasync(this.#descriptor);
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return fs.ftruncate(this.#descriptor, sizeBytes);
+  }
+
+  async stat(): Promise<FileStat> {
+    return statOf(await fs.fstat(this.#descriptor));
+  }
+
+  close(): Promise<void> {
+    return fs.close(this.#descriptor);
+  }
+}
+
+/** Runs a call that may find nothing at its path, and gives `otherwise` then. */
+async function orNothing<T, O>(call: Promise<T>, otherwise: O): Promise<T | O> {
+  try {
+    return await call;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return otherwise;
+    throw error;
+  }
+}
+
+/** The disk of this machine. */
+export function nodeDisk(): Disk {
+  return {
+    async open(filePath, mode) {
+      return new NodeFile(filePath, await fs.open(filePath, FLAGS[mode]));
+    },
+    readFile(filePath) {
+      return orNothing(fs.readFile(filePath), undefined);
+    },
+    async stat(filePath) {
+      const stats = await orNothing(fs.stat(filePath), undefined);
+      return stats === undefined ? undefined : statOf(stats);
+    },
+    async list(folder) {
+      return (await orNothing(fs.readdir(folder), [])).sort();
+    },
+    async makeDir(folder) {
+      await fs.mkdir(folder, { recursive: true });
+    },
+    rename(from, to) {
+      return fs.rename(from, to);
+    },
+    remove(filePath) {
+      return orNothing(fs.unlink(filePath), undefined);
+    },
+    removeTree(folder) {
+      return fs.remove(folder);
+    },
+    async syncDir(folder) {
+      if (!CAN_SYNC_FOLDERS) return;
+      const descriptor = await fs.open(path.resolve(folder), 'r');
+      try {
+        await fs.fsync(descriptor);
+      } finally {
+        await fs.close(descriptor);
+      }
+    },
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * Opens the folder of a partition's segments: after a clean stop by looking at the last segment's
+ * end, after an unclean one by checking everything above the recovery point.
+ */
+
+import path from 'node:path';
+import type { LogContext } from './log-context.ts';
+import { type FolderContents, readLogFolder, SIDE_SUFFIXES } from './log-folder.ts';
+import { type LogFolder, Segment } from './segment.ts';
+import { LOG_SUFFIX, segmentFileName, TXN_INDEX_SUFFIX } from './segment-names.ts';
+import { SegmentRecovery } from './segment-recovery.ts';
+import { walkHeaders } from './segment-scan.ts';
+import { TxnIndex } from './txn-index.ts';
+import type { LogOptions } from './types.ts';
+
+export interface OpenRequest {
+  /** The last stop was clean: nothing needs to be checked. */
+  readonly cleanShutdown: boolean;
+  /** The machine was off since, or nobody knows: what was not synced may be lost in any order. */
+  readonly powerLost: boolean;
+  /** All below this offset was synced. */
+  readonly recoveryPoint: number;
+  readonly logStartOffset: number;
+  /** Called with bytes that were checked. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/** What was found; the material of a SegmentLog. */
+export interface OpenedSegments {
+  readonly segments: Segment[];
+  readonly endOffset: number;
+  /** Aborted transactions whose markers are from here on must be handed in again. */
+  readonly replayFrom: number;
+  readonly hasFolder: boolean;
+  readonly snapshots: number[];
+}
+
+export class SegmentOpener {
+  readonly #context: LogContext;
+  readonly #folder: LogFolder;
+  readonly #options: LogOptions;
+  readonly #request: OpenRequest;
+  #replayFrom = Number.POSITIVE_INFINITY;
+
+  constructor(context: LogContext, folder: LogFolder, options: LogOptions, request: OpenRequest) {
+    this.#context = context;
+    this.#folder = folder;
+    this.#options = options;
+    this.#request = request;
+  }
+
+  async run(): Promise<OpenedSegments> {
+    const { logStartOffset, cleanShutdown, recoveryPoint } = this.#request;
+    const contents = await readLogFolder(this.#context, this.#folder.path);
+    const segments = contents === undefined ? [] : await this.#makeSegments(contents);
+    const snapshots = contents?.snapshots ?? [];
+    const hasFolder = segments.length > 0;
+    let endOffset = logStartOffset;
+    if (segments.length > 0) {
+      endOffset = cleanShutdown ? await this.#endOf(segments) : await this.#recover(segments);
+      if (!cleanShutdown) this.#replayFrom = Math.min(this.#replayFrom, recoveryPoint);
+      await this.#checkTxnIndexes(segments, endOffset);
+    }
+    if (segments.length > 0 && endOffset < logStartOffset) {
+      const facts = { folder: this.#folder.path, endOffset, logStartOffset };
+      this.#context.env.log.warn(facts, 'all segments end below the log start and are removed');
+      for (const segment of segments.splice(0)) await this.#removeFiles(segment.baseOffset);
+      endOffset = logStartOffset;
+    }
+    const replayFrom = Math.min(this.#replayFrom, endOffset);
+    return { segments, endOffset, replayFrom, hasFolder, snapshots };
+  }
+
+  /** Segments that lie below the log start as a whole were about to be removed: they go now. */
+  async #makeSegments({ bases, withTxnIndex }: FolderContents): Promise<Segment[]> {
+    const { logStartOffset } = this.#request;
+    const segments: Segment[] = [];
+    for (const [index, base] of bases.entries()) {
+      const next = bases[index + 1];
+      if (next !== undefined && next <= logStartOffset) {
+        await this.#removeFiles(base);
+        continue;
+      }
+      const file = path.join(this.#folder.path, segmentFileName(base, LOG_SUFFIX));
+      const size = (await this.#context.env.disk.stat(file))?.sizeBytes ?? 0;
+      const hasTxns = withTxnIndex.has(base);
+      const isClosed = next !== undefined;
+      const segment = new Segment(this.#context, this.#folder, base, size, hasTxns, isClosed);
+      segment.setOptions(this.#options);
+      segments.push(segment);
+    }
+    return segments;
+  }
+
+  async #removeFiles(base: number): Promise<void> {
+    const { disk } = this.#context.env;
+    for (const suffix of [LOG_SUFFIX, ...SIDE_SUFFIXES]) {
+      await disk.remove(path.join(this.#folder.path, segmentFileName(base, suffix)));
+    }
+  }
+
+  /** End of a log that was stopped cleanly: from the last index entry on it is looked for. */
+  async #endOf(segments: Segment[]): Promise<number> {
+    const last = segments.at(-1)!;
+    if (last.sizeBytes === 0) return last.baseOffset;
+    const indexes = await last.indexes();
+    const entry = indexes.offsets.last;
+    const stop = await last.use((file) => {
+      const start = entry?.position ?? 0;
+      const range = { file, baseOffset: last.baseOffset, start, end: last.sizeBytes };
+      return walkHeaders(range, this.#context.buffers, () => true);
+    });
+    if (stop.fault === undefined) return stop.nextOffset ?? last.baseOffset;
+    const facts = { segment: last.path, position: stop.position, reason: stop.fault };
+    this.#context.env.log.warn(facts, 'the log does not end as it was left: it is recovered');
+    return this.#recoverLast(segments, last.baseOffset);
+  }
+
+  async #recoverLast(segments: Segment[], recoveryPoint: number): Promise<number> {
+    const last = segments.at(-1)!;
+    this.#replayFrom = Math.min(this.#replayFrom, last.baseOffset);
+    return this.#recoverSegment(last, undefined, recoveryPoint);
+  }
+
+  /** Checks the segments above the recovery point; gives the end of the log. */
+  async #recover(segments: readonly Segment[]): Promise<number> {
+    const { recoveryPoint } = this.#request;
+    let endOffset = 0;
+    for (const [index, segment] of segments.entries()) {
+      const nextBase = segments[index + 1]?.baseOffset;
+      if (nextBase !== undefined && nextBase <= recoveryPoint) continue;
+      endOffset = await this.#recoverSegment(segment, nextBase, recoveryPoint);
+    }
+    return endOffset;
+  }
+
+  async #recoverSegment(
+    segment: Segment,
+    nextBase: number | undefined,
+    recoveryPoint: number,
+  ): Promise<number> {
+    const { powerLost, onProgress } = this.#request;
+    const { indexIntervalBytes } = this.#options;
+    const request = { recoveryPoint, nextBase, powerLost, indexIntervalBytes, onProgress };
+    const recovery = new SegmentRecovery(this.#context, segment, this.#folder.path, request);
+    const { nextOffset } = await recovery.run();
+    return nextOffset ?? segment.baseOffset;
+  }
+
+  /** Drops what the transaction indexes say of markers that will be handed in again. */
+  async #checkTxnIndexes(segments: readonly Segment[], endOffset: number): Promise<void> {
+    for (const [index, segment] of segments.entries()) {
+      const txns = await segment.txns();
+      if (txns.table.count === 0) continue;
+      const spanEnd = segments[index + 1]?.baseOffset ?? endOffset;
+      const fault = TxnIndex.fault(txns.table.bytes, segment.baseOffset);
+      if (fault !== undefined) {
+        const facts = { file: segment.pathOf(TXN_INDEX_SUFFIX), reason: fault };
+        this.#context.env.log.warn(facts, 'a transaction index is made anew');
+        this.#replayFrom = Math.min(this.#replayFrom, segment.baseOffset);
+      }
+      if (this.#replayFrom >= spanEnd && fault === undefined) continue;
+      const kept = new TxnIndex(fault === undefined ? txns.table.bytes : Buffer.alloc(0));
+      kept.truncateFrom(this.#replayFrom);
+      segment.setTxns(kept);
+      await segment.storeTxns();
+    }
+  }
+}

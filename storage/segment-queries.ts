@@ -1,0 +1,193 @@
+/**
+ * Look-ups over the segments of a log that are no reads: by time, by largest time, and where bytes
+ * lie. They work on a list of segments that the log hands in, and on offsets below `limit` only.
+ */
+
+import {
+  baseOffset,
+  batchBytes,
+  codec,
+  lastOffset,
+  leaderEpoch,
+  maxTimestamp,
+  NO_TIMESTAMP,
+} from '../protocol/record-batch.ts';
+import {
+  findMaxTimestamp,
+  findTimestamp,
+  payloadOf,
+  type TimedOffset,
+} from '../protocol/records.ts';
+import type { LogContext } from './log-context.ts';
+import type { Segment } from './segment.ts';
+import { SegmentReader } from './segment-reader.ts';
+import type { TimestampOffset } from './time-index.ts';
+
+/** A record found by its time. */
+export interface TimedRecord extends TimedOffset {
+  readonly leaderEpoch: number;
+}
+
+/** A segment and the offset at which the next one begins. */
+export interface SegmentSpan {
+  readonly segment: Segment;
+  readonly endOffset: number;
+}
+
+/** Bytes of a segment: whole batches from the one that contains the asked offset. */
+export interface SegmentBytes {
+  readonly position: number;
+  readonly length: number;
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+}
+
+type Find = (batch: Buffer, payload: Buffer) => TimedOffset | undefined;
+
+/** Reads one batch and looks for a record in it, uncompressed. */
+async function findInBatch(
+  context: LogContext,
+  { segment, endOffset }: SegmentSpan,
+  offset: number,
+  find: Find,
+): Promise<TimedRecord | undefined> {
+  const request = { from: offset, maxBytes: 1, limit: endOffset, atLeastOne: true };
+  const run = await new SegmentReader(context, segment, endOffset).read(request);
+  if (typeof run === 'string') return undefined;
+  try {
+    const batch = run.bytes.subarray(0, batchBytes(run.bytes, 0));
+    const packed = payloadOf(batch, 0);
+    const kind = codec(batch, 0);
+    const payload = kind === 0 ? packed : await context.decompress(kind, packed);
+    const found = find(batch, payload);
+    return found && { ...found, leaderEpoch: leaderEpoch(batch, 0) };
+  } finally {
+    context.buffers.release(run.buffer);
+  }
+}
+
+/** First record at or after a time, from `start` on and below `limit`. */
+export async function findOffsetForTime(
+  context: LogContext,
+  spans: readonly SegmentSpan[],
+  timestamp: number,
+  start: number,
+  limit: number,
+): Promise<TimedRecord | undefined> {
+  const find: Find = (batch, payload) => findTimestamp(batch, 0, timestamp, payload, start);
+  for (const span of spans) {
+    const { segment, endOffset } = span;
+    if (endOffset <= start || segment.sizeBytes === 0) continue;
+    if (segment.baseOffset >= limit) return undefined;
+    const indexes = await segment.indexes();
+    if (indexes.largest.timestamp < timestamp) continue;
+    let from = Math.max(indexes.times.lookup(timestamp).offset, start);
+    for (;;) {
+      const candidate = await findCandidate(context, span, from, timestamp);
+      if (candidate === undefined) break;
+      if (candidate.baseOffset >= limit) return undefined;
+      const found = await findInBatch(context, span, candidate.baseOffset, find);
+      if (found !== undefined) return found.offset < limit ? found : undefined;
+      from = candidate.lastOffset + 1;
+    }
+  }
+  return undefined;
+}
+
+/** The first batch from an offset on that says to have a record at or after a time. */
+async function findCandidate(
+  context: LogContext,
+  { segment, endOffset }: SegmentSpan,
+  from: number,
+  timestamp: number,
+): Promise<{ baseOffset: number; lastOffset: number } | undefined> {
+  let candidate: { baseOffset: number; lastOffset: number } | undefined;
+  await new SegmentReader(context, segment, endOffset).walk(from, (window, at) => {
+    if (maxTimestamp(window, at) < timestamp) return true;
+    candidate = { baseOffset: baseOffset(window, at), lastOffset: lastOffset(window, at) };
+    return false;
+  });
+  return candidate;
+}
+
+/** The record with the largest time, the first of equals, from `start` on and below `limit`. */
+export async function findMaxTimestampOffset(
+  context: LogContext,
+  spans: readonly SegmentSpan[],
+  start: number,
+  limit: number,
+): Promise<TimedRecord | undefined> {
+  let best: TimestampOffset | undefined;
+  let bestSpan: SegmentSpan | undefined;
+  for (const span of spans) {
+    const { segment, endOffset } = span;
+    if (endOffset <= start || segment.sizeBytes === 0 || segment.baseOffset >= limit) continue;
+    const isWhole = segment.baseOffset >= start && endOffset <= limit;
+    const largest = isWhole
+      ? await segment.largestTimestamp()
+      : await largestWithin(context, span, start, limit);
+    if (largest.timestamp <= (best?.timestamp ?? NO_TIMESTAMP)) continue;
+    best = largest;
+    bestSpan = span;
+  }
+  if (best === undefined || bestSpan === undefined) return undefined;
+  const find: Find = (batch, payload) => findMaxTimestamp(batch, 0, payload);
+  return findInBatch(context, bestSpan, best.offset, find);
+}
+
+/** Largest timestamp of the batches of one segment within [start, limit), by their headers. */
+async function largestWithin(
+  context: LogContext,
+  { segment, endOffset }: SegmentSpan,
+  start: number,
+  limit: number,
+): Promise<TimestampOffset> {
+  const { times } = await segment.indexes();
+  // Entries are largest timestamps so far: those below the limit need not be looked for again.
+  const entry = times.lastBelowOffset(limit);
+  let largest = entry.offset >= start ? entry : { timestamp: NO_TIMESTAMP, offset: start };
+  const reader = new SegmentReader(context, segment, endOffset);
+  await reader.walk(Math.max(start, largest.offset), (window, at) => {
+    const last = lastOffset(window, at);
+    if (last >= limit) return false;
+    const timestamp = maxTimestamp(window, at);
+    if (timestamp > largest.timestamp) largest = { timestamp, offset: last };
+    return true;
+  });
+  return largest;
+}
+
+/** Where about `maxBytes` of whole batches lie; the first batch also when it is larger. */
+export async function findBytes(
+  context: LogContext,
+  { segment, endOffset }: SegmentSpan,
+  from: number,
+  maxBytes: number,
+  limit: number,
+): Promise<SegmentBytes | undefined> {
+  const reader = new SegmentReader(context, segment, endOffset);
+  const first = await reader.find(from);
+  if (first === undefined) return undefined;
+  const { offsets } = await segment.indexes();
+  const maxEnd = first.position + maxBytes;
+  let firstOffset: number | undefined;
+  let end = first.position;
+  let nextOffset = from;
+  const visit = (window: Buffer, at: number, position: number) => {
+    const stop = position + batchBytes(window, at);
+    const isFirst = position === first.position;
+    if (isFirst) firstOffset = baseOffset(window, at);
+    const isOver = lastOffset(window, at) >= limit || (stop > maxEnd && !isFirst);
+    end = isOver ? position : stop;
+    nextOffset = isOver ? baseOffset(window, at) : lastOffset(window, at) + 1;
+    return !isOver && (isFirst || stop < maxEnd);
+  };
+  await reader.walkAt(first.position, (window, at, position) => {
+    visit(window, at, position);
+    return false;
+  });
+  const jump = Math.min(offsets.positionAtOrBelow(maxEnd), offsets.lookup(limit).position);
+  if (end > first.position && end < maxEnd) await reader.walkAt(Math.max(jump, end), visit);
+  if (firstOffset === undefined || end === first.position) return undefined;
+  return { position: first.position, length: end - first.position, firstOffset, nextOffset };
+}

@@ -1,0 +1,334 @@
+/**
+ * One segment: a `.log` file of contiguous batches, its indexes, and what is known of it. Bytes
+ * below `sizeBytes` are whole batches and never change; only the log's last segment grows.
+ * Source: Kafka's LogSegment.
+ */
+
+import path from 'node:path';
+import { maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
+import type { DiskFile } from './env.ts';
+import { CachedFile } from './file-cache.ts';
+import type { CachedIndexes } from './index-cache.ts';
+import type { LogContext } from './log-context.ts';
+import {
+  type BatchExtent,
+  type IndexPlace,
+  readIndexes,
+  SegmentIndexes,
+  writeIndexes,
+} from './segment-indexes.ts';
+import { LOG_SUFFIX, segmentFileName, TXN_INDEX_SUFFIX } from './segment-names.ts';
+import { findBatch, type ScanRange, walkHeaders } from './segment-scan.ts';
+import type { TimestampOffset } from './time-index.ts';
+import { type AbortedTxn, TxnIndex } from './txn-index.ts';
+import type { LogOptions } from './types.ts';
+
+/** The folder of a partition's files; it is renamed when the partition is deleted. */
+export interface LogFolder {
+  path: string;
+}
+
+/** Bytes of a segment that are not what was written. */
+export interface Damage {
+  readonly path: string;
+  readonly position: number;
+  readonly length: number;
+  readonly reason: string;
+  /** Offsets that were in it: from here up to, but without, `nextOffset`. */
+  readonly firstOffset: number;
+  readonly nextOffset: number;
+}
+
+/** Index entries that wait for their file; beyond this they are written. */
+const PENDING_INDEX_BYTES = 4096;
+/** Readers of one segment whose next place is remembered. */
+const KNOWN_PLACES = 32;
+
+export class Segment implements CachedIndexes {
+  readonly baseOffset: number;
+  readonly file: CachedFile;
+  /** Whole batches, all written. */
+  sizeBytes: number;
+  /** On the wall clock: when the segment was made or opened. */
+  readonly createdMs: number;
+  /** Ranges known to be unreadable, by position. */
+  readonly damage: Damage[] = [];
+  /** `.deleted` once the segment has left the log. */
+  suffix = '';
+  isClosed: boolean;
+
+  readonly #context: LogContext;
+  readonly #folder: LogFolder;
+  #firstTimestamp: number | undefined;
+  #indexes: SegmentIndexes | undefined;
+  #loading: Promise<SegmentIndexes> | undefined;
+  #areIndexesProven = false;
+  #txns: TxnIndex | undefined;
+  /** Batches in between have had their checksums checked by this process. */
+  #verifiedFrom = 0;
+  #verifiedTo = 0;
+  /** Where the batches from some offsets begin: where readers stopped and will go on. */
+  readonly #places = new Map<number, number>();
+
+  /** `hasTxnIndex`: there is a `.txnindex` to be read. */
+  constructor(
+    context: LogContext,
+    folder: LogFolder,
+    baseOffset: number,
+    sizeBytes: number,
+    hasTxnIndex: boolean,
+    isClosed: boolean,
+  ) {
+    this.#context = context;
+    this.#folder = folder;
+    this.baseOffset = baseOffset;
+    this.sizeBytes = sizeBytes;
+    this.isClosed = isClosed;
+    this.createdMs = context.env.clock.now();
+    this.file = new CachedFile(() => this.path);
+    if (!hasTxnIndex) this.#txns = new TxnIndex();
+  }
+
+  get path(): string {
+    return this.pathOf(LOG_SUFFIX);
+  }
+
+  pathOf(kind: string): string {
+    return path.join(this.#folder.path, segmentFileName(this.baseOffset, kind) + this.suffix);
+  }
+
+  get heldBytes(): number {
+    return this.#indexes?.heldBytes ?? 0;
+  }
+
+  /** The indexes of the active segment have entries that no file has; they stay. */
+  dropIndexes(): void {
+    if (this.isClosed && this.#indexes?.pendingBytes === 0) this.#indexes = undefined;
+  }
+
+  isVerified(from: number, to: number): boolean {
+    return from >= this.#verifiedFrom && to <= this.#verifiedTo;
+  }
+
+  /** The checksums of the batches in between were right. Only one such range is remembered. */
+  markVerified(from: number, to: number): void {
+    if (from > this.#verifiedTo || to < this.#verifiedFrom) {
+      this.#verifiedFrom = from;
+      this.#verifiedTo = to;
+    } else {
+      this.#verifiedFrom = Math.min(this.#verifiedFrom, from);
+      this.#verifiedTo = Math.max(this.#verifiedTo, to);
+    }
+  }
+
+  /** Position of the batch that begins with an offset, if a reader has stopped before it. */
+  knownPlace(offset: number): number | undefined {
+    return this.#places.get(offset);
+  }
+
+  rememberPlace(offset: number, position: number): void {
+    this.#places.delete(offset);
+    this.#places.set(offset, position);
+    if (this.#places.size <= KNOWN_PLACES) return;
+    for (const oldest of this.#places.keys()) {
+      this.#places.delete(oldest);
+      return;
+    }
+  }
+
+  /** Notes and reports bytes that are not what was written. */
+  addDamage(damage: Damage): void {
+    this.damage.push(damage);
+    this.#context.env.log.error({ ...damage, segment: this.path }, 'a segment is damaged');
+  }
+
+  use<T>(run: (file: DiskFile) => Promise<T>): Promise<T> {
+    return this.#context.files.use(this.file, run);
+  }
+
+  /** A new segment begins with empty indexes. */
+  startIndexes(indexes: SegmentIndexes): void {
+    this.#indexes = indexes;
+    this.#areIndexesProven = true;
+  }
+
+  /** The indexes, read from their files, or made anew where those cannot be right. */
+  async indexes(): Promise<SegmentIndexes> {
+    const indexes = this.#indexes ?? (await this.#load());
+    if (this.isClosed) this.#context.indexes.touch(this);
+    return indexes;
+  }
+
+  #load(): Promise<SegmentIndexes> {
+    this.#loading ??= this.#readOrRebuild().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #readOrRebuild(): Promise<SegmentIndexes> {
+    const { env } = this.#context;
+    const stored = await readIndexes(env.disk, this.#indexPlace, this.sizeBytes);
+    if (typeof stored !== 'string') {
+      this.#indexes = stored;
+      return stored;
+    }
+    env.log.warn({ segment: this.path, reason: stored }, 'an index is made anew');
+    return this.rebuildIndexes();
+  }
+
+  /**
+   * A look-up in the indexes led to what is no batch. Gives true when they were made anew and the
+   * look-up is worth another try, false when the log itself is damaged.
+   */
+  async distrustIndexes(reason: string): Promise<boolean> {
+    if (this.#areIndexesProven) return false;
+    const { log } = this.#context.env;
+    log.warn({ segment: this.path, reason }, 'an index did not fit its segment and is made anew');
+    await this.rebuildIndexes();
+    return true;
+  }
+
+  /** Makes the indexes from the batches, over damage where there is some. */
+  async rebuildIndexes(): Promise<SegmentIndexes> {
+    const indexes = new SegmentIndexes(this.baseOffset);
+    const interval = this.#indexIntervalBytes;
+    const end = this.sizeBytes;
+    await this.use(async (file) => {
+      let range: ScanRange = { file, baseOffset: this.baseOffset, start: 0, end };
+      for (;;) {
+        const stop = await walkHeaders(range, this.#context.buffers, (window, at, position) => {
+          indexes.noteBatch(window, at, position, interval);
+          return true;
+        });
+        if (stop.fault === undefined) break;
+        const fromOffset = stop.nextOffset ?? range.fromOffset;
+        const next = { ...range, start: stop.position + 1, fromOffset };
+        const start = await findBatch(next, this.#context.buffers);
+        if (start === undefined) break;
+        range = { ...next, start };
+      }
+    });
+    if (this.isClosed) indexes.seal();
+    this.#indexes = indexes;
+    this.#areIndexesProven = true;
+    await this.storeIndexes(false);
+    return indexes;
+  }
+
+  #indexIntervalBytes = 4096;
+
+  /** Takes over the options that shape its indexes. */
+  setOptions(options: LogOptions): void {
+    this.#indexIntervalBytes = options.indexIntervalBytes;
+  }
+
+  get #indexPlace(): IndexPlace {
+    return { folder: this.#folder.path, baseOffset: this.baseOffset, suffix: this.suffix };
+  }
+
+  /**
+   * Writes what the index files lack. They are a cache: where they cannot be written, the entries
+   * stay in memory, and the next start makes the files anew.
+   */
+  async storeIndexes(isSynced: boolean): Promise<void> {
+    if (this.#indexes === undefined || this.suffix !== '') return;
+    const { env } = this.#context;
+    try {
+      await writeIndexes(env.disk, this.#indexPlace, this.#indexes, isSynced);
+    } catch (error) {
+      env.log.warn({ err: error, segment: this.path }, 'an index file could not be written');
+    }
+  }
+
+  /** Timestamp of the first batch, by which a segment's age is counted; -1 without one. */
+  async firstTimestamp(): Promise<number> {
+    if (this.#firstTimestamp !== undefined) return this.#firstTimestamp;
+    if (this.sizeBytes === 0) return NO_TIMESTAMP;
+    let timestamp = NO_TIMESTAMP;
+    await this.use(async (file) => {
+      const range = { file, baseOffset: this.baseOffset, start: 0, end: this.sizeBytes };
+      await walkHeaders(range, this.#context.buffers, (window, at) => {
+        timestamp = maxTimestamp(window, at);
+        return false;
+      });
+    });
+    this.#firstTimestamp = timestamp;
+    return timestamp;
+  }
+
+  /** The largest timestamp and the last offset of the first batch that has it. */
+  async largestTimestamp(): Promise<TimestampOffset> {
+    return (await this.indexes()).largest;
+  }
+
+  /**
+   * Writes batches behind those that are there. When the write fails, the file is cut back to
+   * where it was, and nothing has changed; when that fails too, `cutFailed` is called.
+   */
+  async write(
+    buffers: readonly Buffer[],
+    batches: readonly BatchExtent[],
+    cutFailed: (error: unknown) => void,
+  ): Promise<void> {
+    const indexes = await this.indexes();
+    const start = this.sizeBytes;
+    await this.use(async (file) => {
+      try {
+        await file.write(buffers, start);
+      } catch (error) {
+        await file.truncate(start).catch(cutFailed);
+        throw error;
+      }
+    });
+    if (start === 0) this.#firstTimestamp = batches[0]!.maxTimestamp;
+    let position = start;
+    for (const batch of batches) {
+      indexes.note(batch.lastOffset, batch.maxTimestamp, position, this.#indexIntervalBytes);
+      position += batch.sizeBytes;
+    }
+    this.sizeBytes = position;
+    if (indexes.pendingBytes >= PENDING_INDEX_BYTES) await this.storeIndexes(false);
+  }
+
+  /** The aborted transactions whose markers are here. */
+  async txns(): Promise<TxnIndex> {
+    if (this.#txns !== undefined) return this.#txns;
+    const file = this.pathOf(TXN_INDEX_SUFFIX);
+    const stored = (await this.#context.env.disk.readFile(file)) ?? Buffer.alloc(0);
+    this.#txns ??= new TxnIndex(stored);
+    return this.#txns;
+  }
+
+  setTxns(txns: TxnIndex): void {
+    this.#txns = txns;
+  }
+
+  /** Adds aborted transactions and makes them durable. */
+  async appendTxns(txns: readonly AbortedTxn[]): Promise<void> {
+    const index = await this.txns();
+    for (const txn of txns) index.append(txn);
+    await this.storeTxns();
+  }
+
+  /** Makes the `.txnindex` what is in memory, durably. */
+  async storeTxns(): Promise<void> {
+    const { table } = await this.txns();
+    const { disk } = this.#context.env;
+    const file = this.pathOf(TXN_INDEX_SUFFIX);
+    const exists = (await disk.stat(file)) !== undefined;
+    if (!exists && table.count === 0) return;
+    if (!exists) table.forgetStored();
+    const { bytes, position, count } = table.pending();
+    const opened = await disk.open(file, exists ? 'write' : 'create');
+    try {
+      if (bytes.length > 0) await opened.write([bytes], position);
+      await opened.truncate(position + bytes.length);
+      await opened.sync();
+    } finally {
+      await opened.close();
+    }
+    table.markStored(count);
+    if (!exists) await disk.syncDir(this.#folder.path);
+  }
+}
