@@ -44,6 +44,15 @@ export async function createTopic(
     },
   );
   refuseError('CreateTopics', topics[0]?.errorCode ?? -1);
+  await untilLed(connection, name, partitions);
+}
+
+/** Resolves when all partitions of a topic can be used. */
+export async function untilLed(
+  connection: WireConnection,
+  name: string,
+  partitions: number,
+): Promise<void> {
   const deadline = performance.now() + LEADER_LIMIT_MS;
   while (!(await isLed(connection, name, partitions))) {
     if (performance.now() > deadline) throw new Error(`topic ${name} got no leaders`);

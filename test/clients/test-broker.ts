@@ -10,7 +10,14 @@ import { join } from 'node:path';
 import fse from 'fs-extra';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import type { Test } from 'tap';
+import { WireConnection } from '../../benchmarks/client/connection.ts';
+import { untilLed } from '../../benchmarks/client/topics.ts';
 import { type RunningKafka, startKafka } from '../../benchmarks/peers/kafka.ts';
+import {
+  InitProducerIdRequest,
+  InitProducerIdResponse,
+} from '../../protocol/messages/init-producer-id.ts';
+import { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
 
 /** Whether the tests run against Apache Kafka, where the few deliberate differences do not hold. */
 export const isApacheKafka = process.env.TAILRACE_TEST_PEER === 'kafka';
@@ -25,22 +32,49 @@ export interface TestBroker {
   restart(): Promise<void>;
 }
 
+type TestBrokerParts = Omit<TestBroker, 'address'>;
+
 /** Starts a broker that ends with the test. */
 export async function startTestBroker(t: Test, settings: BrokerSettings = {}): Promise<TestBroker> {
   const broker = isApacheKafka ? await startPeer(t, settings) : await startOurs(t, settings);
   return { ...broker, address: `${broker.host}:${broker.port}` };
 }
 
-async function startPeer(t: Test, settings: BrokerSettings): Promise<RunningKafka> {
+async function startPeer(t: Test, settings: BrokerSettings): Promise<TestBrokerParts> {
   const kafka = await startKafka({ settings });
   t.teardown(() => kafka.stop());
-  return kafka;
+  return {
+    host: kafka.host,
+    port: kafka.port,
+    restart: async () => {
+      await kafka.restart();
+      await untilReady(kafka);
+    },
+  };
 }
 
-async function startOurs(
-  t: Test,
-  config: BrokerSettings,
-): Promise<Pick<TestBroker, 'host' | 'port' | 'restart'>> {
+/** Apache Kafka listens before it leads its partitions and knows its producers. */
+async function untilReady({ host, port }: RunningKafka): Promise<void> {
+  const connection = await WireConnection.open(host, port);
+  try {
+    let code: number;
+    do {
+      const request = { transactionalId: null, transactionTimeoutMs: 0 };
+      const pair = [InitProducerIdRequest, InitProducerIdResponse] as const;
+      ({ errorCode: code } = await connection.call(...pair, 4, request));
+    } while (code !== 0);
+    const { topics } = await connection.call(MetadataRequest, MetadataResponse, 9, {
+      topics: null,
+    });
+    for (const { name, partitions, isInternal } of topics) {
+      if (!isInternal) await untilLed(connection, name ?? '', partitions.length);
+    }
+  } finally {
+    connection.close();
+  }
+}
+
+async function startOurs(t: Test, config: BrokerSettings): Promise<TestBrokerParts> {
   const { Broker } = await import('../../broker/index.ts');
   const dataDir = await fse.mkdtemp(join(tmpdir(), 'tailrace-client-test-'));
   let broker = await Broker.start({ port: 0, dataDir, config });
