@@ -1,6 +1,9 @@
 /**
- * The real world, made once and handed in: the clock, the disk, randomness, the host, the network
- * and the log of a running process. The only file that knows them; a test hands in others.
+ * The real world, made once and handed in: the clock, the disk, randomness, the host, the network,
+ * threads and the log of a running process. The only file that knows them; a test hands in others.
+ *
+ * HTTP is a room beside the broker that knows the broker; it is loaded from here, when a broker has
+ * HTTP listeners, and by nobody else.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -11,12 +14,28 @@ import { performance } from 'node:perf_hooks';
 import pino from 'pino';
 import type { Clock, Env, Host, Logger, Random, Timer } from '../storage/env.ts';
 import { nodeDisk } from '../storage/node-disk.ts';
+import type { Broker } from './broker.ts';
+import { type Codecs, WorkerCodecs } from './codec-pool.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { type Transport, tcpTransport } from './transport.ts';
 
-/** The world of a broker: that of the storage, and the network. */
+interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** An HTTP server of a broker. */
+export interface OpenHttp {
+  readonly addresses: readonly HostPort[];
+  close(): Promise<void>;
+}
+
+/** The world of a broker: that of the storage, the network, threads for codecs, HTTP. */
 export interface World {
   readonly env: Env;
   readonly transport: Transport;
+  openCodecs(memory: MemoryBudget): Codecs;
+  openHttp(listeners: readonly HostPort[], broker: Broker): Promise<OpenHttp>;
 }
 
 /** The longest time that setTimeout takes; above it, it would fire at once. */
@@ -82,6 +101,11 @@ export function systemWorld(log: Logger): World {
       log,
     },
     transport: tcpTransport,
+    openCodecs: (memory) => new WorkerCodecs({ clock: systemClock, memory }),
+    openHttp: async (listeners, broker) => {
+      const { openHttp } = await import('../http/server.ts');
+      return openHttp(listeners, broker);
+    },
   };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Registry } from 'prom-client';
+import type { FetchedOffset } from '../broker/groups/offset-operations.ts';
 import type { Services } from '../broker/services.ts';
 import type { Topic } from '../broker/topics.ts';
 import { expose, type Sample } from './exposition.ts';
@@ -139,21 +140,18 @@ async function collectGroups(watched: Watched): Promise<GroupSamples> {
   return samples;
 }
 
-interface CommittedOffset {
-  readonly partition: number;
-  readonly offset: number;
-}
-
 function addTopic(
   samples: GroupSamples,
   consumergroup: string,
   topic: string,
-  partitions: readonly CommittedOffset[],
+  partitions: readonly FetchedOffset[],
   find: (index: number) => Topic['partitions'][number] | undefined,
 ): void {
   let offsetSum = 0;
   let lagSum = 0;
-  for (const { partition, offset } of partitions) {
+  for (const { partition, committed } of partitions) {
+    if (committed === undefined) continue;
+    const { offset } = committed;
     const labels = { consumergroup, topic, partition };
     samples.offsets.push({ labels, value: offset });
     offsetSum += offset;

@@ -6,6 +6,7 @@
  * who has very many.
  */
 
+import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Services } from '../broker/services.ts';
 import { exposeAll } from './exposition.ts';
@@ -67,8 +68,8 @@ export async function openHttp(
       apps.push(app);
       routes(app, broker, processMetrics);
       await app.listen({ port, host: host === '' ? '0.0.0.0' : host });
-      const address = app.addresses()[0];
-      addresses.push({ host: address?.address ?? host, port: address?.port ?? port });
+      const address = app.server.address() as AddressInfo;
+      addresses.push({ host: address.address, port: address.port });
     }
   } catch (error) {
     await close();

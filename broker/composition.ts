@@ -1,0 +1,160 @@
+/**
+ * Puts the parts of a broker together, in the order in which each can do its work: the data folder
+ * and its metadata log; the topics that it tells of; the logs of those topics, recovered; then what
+ * works on topics. When it is done, the listeners may open.
+ *
+ * What was opened is closed in the reverse order, also when a later part could not be opened.
+ */
+
+import path from 'node:path';
+import { CorruptLog } from '../storage/errors.ts';
+import { METADATA_TOPIC, openStore, type Store } from '../storage/store.ts';
+import type { Codecs } from './codec-pool.ts';
+import type { Config } from './config.ts';
+import { ConfigChanges } from './config-changes.ts';
+import { Deadlines } from './deadlines.ts';
+import { FetchSessions } from './fetch-sessions.ts';
+import { GroupCoordinator, groupOptions } from './groups/coordinator.ts';
+import { LimitedLog } from './limited-log.ts';
+import type { World } from './main.ts';
+import { MEMORY_USERS, MemoryBudget } from './memory-budget.ts';
+import { MetadataLog } from './metadata-log.ts';
+import { Metrics } from './metrics.ts';
+import { ProducerIds } from './producer-ids.ts';
+import type { Services } from './services.ts';
+import { knownTopics, Topics } from './topics.ts';
+import { Watchers } from './watchers.ts';
+
+/** What is to be closed, last opened first. */
+export class Closers {
+  private readonly steps: (() => Promise<void> | void)[] = [];
+
+  add(step: () => Promise<void> | void): void {
+    this.steps.push(step);
+  }
+
+  /** Runs all steps, whatever fails; throws the first failure at the end. */
+  async run(): Promise<void> {
+    const failures: unknown[] = [];
+    for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** Makes the services of a broker over its data folder. */
+export async function compose(config: Config, world: World, closers: Closers): Promise<Services> {
+  const { env } = world;
+  const { nodeId } = config;
+  const metrics = new Metrics();
+  const memory = new MemoryBudget(config.get('memory.max.bytes'), env.clock);
+  const codecs = world.openCodecs(memory);
+  closers.add(() => codecs.close());
+
+  const logs = await openStore(env, config.storeOptions(), {
+    inflate: (codec, payload) => inflate(codecs, codec, payload, config),
+    events: syncEvents(metrics),
+  });
+  closers.add(() => logs.close());
+  const metadata = await MetadataLog.open(env, logs.metadataLog, logs, {
+    folder: path.join(config.dataDir, `${METADATA_TOPIC}-0`),
+    nodeId,
+    bytesBetweenSnapshots: config.get('metadata.log.max.record.bytes.between.snapshots'),
+  });
+  closers.add(() => metadata.close());
+  // Settings that are recorded there hold for the logs too.
+  const configChanges = new ConfigChanges({ config, metadata, nodeId, log: env.log });
+  await logs.recover(knownTopics(metadata, config));
+
+  const topics = new Topics({ env, config, nodeId, logs, metadata });
+  const deadlines = new Deadlines(env.clock);
+  closers.add(() => deadlines.close());
+  const groups = new GroupCoordinator({ env, topics, options: groupOptions(config), metrics });
+  closers.add(() => groups.close());
+  const services: Services = {
+    env,
+    config,
+    configChanges,
+    nodeId,
+    clusterId: logs.clusterId,
+    logs,
+    topics,
+    groups,
+    producerIds: new ProducerIds(metadata, nodeId),
+    fetchSessions: new FetchSessions(
+      config.get('max.incremental.fetch.session.cache.slots'),
+      env.clock,
+      env.random,
+      metrics,
+    ),
+    watchers: new Watchers(deadlines, metrics),
+    deadlines,
+    codecs,
+    metrics,
+    limitedLog: new LimitedLog(env.clock, env.log),
+    memory,
+  };
+  watchTopics(services);
+  exposeGauges(services, logs);
+  await groups.load();
+  return services;
+}
+
+/** Committed offsets of a deleted topic go with it. */
+function watchTopics({ topics, groups, env }: Services): void {
+  topics.onChange({
+    removed: (topic) => {
+      groups.topicDeleted(topic).catch((error: unknown) => {
+        env.log.warn({ err: error, topic: topic.name }, 'offsets of a deleted topic were kept');
+      });
+    },
+  });
+}
+
+async function inflate(
+  codecs: Codecs,
+  codec: number,
+  payload: Buffer,
+  config: Config,
+): Promise<Buffer> {
+  const maxBytes = config.get('max.decompressed.message.bytes');
+  const result = await codecs.run({ kind: 'decompress', payload, codec, maxBytes });
+  if ('fault' in result) throw new CorruptLog(`compressed records: ${result.message}`);
+  const { buffer, byteOffset, byteLength } = result.payload;
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+function syncEvents(metrics: Metrics) {
+  const journal = metrics.histogram('sync_seconds', 'journal');
+  const segment = metrics.histogram('sync_seconds', 'segment');
+  return {
+    onJournalSync: (durationMs: number) => journal.record(durationMs / 1000),
+    onSegmentSync: (durationMs: number) => segment.record(durationMs / 1000),
+  };
+}
+
+/** Numbers that others keep, asked for when they are read. */
+function exposeGauges({ metrics, memory, topics, env }: Services, logs: Store): void {
+  for (const user of MEMORY_USERS) {
+    metrics.gauge('memory_bytes', user).from(() => memory.bytesOf(user));
+  }
+  metrics.gauge('memory_bytes', 'tails').from(() => logs.gauges().tailBytes);
+  metrics.gauge('memory_bytes', 'flush queue').from(() => logs.gauges().queueBytes);
+  metrics.gauge('memory_limit_bytes').set(memory.limitBytes);
+  metrics.gauge('tail_bytes').from(() => logs.gauges().tailBytes);
+  metrics.gauge('flush_queue_bytes').from(() => logs.gauges().queueBytes);
+  metrics.gauge('flush_queue_limit_bytes').from(() => logs.gauges().queueLimitBytes);
+  metrics.gauge('flush_queue_chunks').from(() => logs.gauges().queuedChunks);
+  metrics.gauge('journal_bytes').from(() => logs.gauges().journalBytes);
+  metrics.gauge('journal_limit_bytes').from(() => logs.gauges().journalLimitBytes);
+  metrics.gauge('logs').from(() => logs.gauges().logs);
+  metrics.gauge('failed_logs').from(() => logs.gauges().failedLogs);
+  metrics.gauge('topics').from(() => topics.count);
+  metrics.gauge('partitions').from(() => topics.partitionCount);
+  metrics.gauge('start_seconds').set(env.clock.now() / 1000);
+}
