@@ -41,12 +41,12 @@ export interface World {
 /** The longest time that setTimeout takes; above it, it would fire at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
-function setTimer(delayMs: number, fire: () => void): Timer {
+function setTimer(delayMs: number, fire: () => void, keepsAlive = false): Timer {
   let handle: NodeJS.Timeout;
   const arm = (leftMs: number) => {
     const stepMs = Math.min(leftMs, LONGEST_TIMEOUT_MS);
     handle = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : fire()), stepMs);
-    handle.unref();
+    if (!keepsAlive) handle.unref();
   };
   arm(delayMs);
   return { cancel: () => clearTimeout(handle) };

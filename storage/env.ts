@@ -14,8 +14,11 @@ export interface Clock {
   now(): number;
   /** Milliseconds since some start, with fractions; never goes back. For waits and durations. */
   monotonic(): number;
-  /** Calls `fire` once, `delayMs` from now on the monotonic clock. Does not keep a process alive. */
-  setTimer(delayMs: number, fire: () => void): Timer;
+  /**
+   * Calls `fire` once, `delayMs` from now on the monotonic clock. Keeps the process alive only where
+   * that is asked for: by who waits for it before anything else does.
+   */
+  setTimer(delayMs: number, fire: () => void, keepsAlive?: boolean): Timer;
   /** Calls `run` after the input that is already there has been taken in (setImmediate). */
   defer(run: () => void): void;
 }

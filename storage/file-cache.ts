@@ -128,6 +128,14 @@ export class FileCache {
     if (cached.isIdle) this.#close(cached);
   }
 
+  /** Closes all files that are not in use. */
+  async close(): Promise<void> {
+    for (const cached of [...this.#files]) {
+      if (cached.isIdle) this.#close(cached);
+    }
+    await this.settled();
+  }
+
   /** Resolves when every close that was begun has ended. */
   async settled(): Promise<void> {
     while (this.#closing.size > 0) await Promise.all(this.#closing);

@@ -14,7 +14,7 @@
 
 import path from 'node:path';
 import { replaceFile } from './checkpoint.ts';
-import type { Disk } from './env.ts';
+import type { Disk, Env } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 
 export const META_PROPERTIES_FILE = 'meta.properties';
@@ -97,4 +97,35 @@ export async function readMetaProperties(
     throw new DataFolderUnusable(`${file}: cluster.id or node.id is missing`);
   }
   return { clusterId, nodeId: Number(nodeId), directoryId: properties.get('directory.id') };
+}
+
+/** A random id as Kafka writes it: 16 bytes in 22 characters, not beginning with a dash. */
+export function randomUuid(env: Env): string {
+  for (;;) {
+    const text = env.random.bytes(16).toString('base64url');
+    if (!text.startsWith('-')) return text;
+  }
+}
+
+/**
+ * The identity of a data folder, made when there is none. Throws DataFolderUnusable when it belongs
+ * to another node.
+ */
+export async function loadMetaProperties(
+  env: Env,
+  dataDir: string,
+  nodeId: number,
+): Promise<MetaProperties> {
+  const known = await readMetaProperties(env.disk, dataDir);
+  if (known === undefined) {
+    const made = { clusterId: randomUuid(env), nodeId, directoryId: randomUuid(env) };
+    await writeMetaProperties(env.disk, dataDir, made);
+    return made;
+  }
+  if (known.nodeId !== nodeId) {
+    throw new DataFolderUnusable(
+      `${path.join(dataDir, META_PROPERTIES_FILE)} is of node ${known.nodeId}, not of ${nodeId}`,
+    );
+  }
+  return known;
 }

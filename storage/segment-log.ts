@@ -265,7 +265,10 @@ export class SegmentLog {
     return true;
   }
 
-  /** Calls the visitor with whole sound batches in [from, to), over damage, until it gives false. */
+  /**
+   * Calls the visitor with the whole sound batches from the one that contains `from` on, below `to`,
+   * over damage, until it gives false. The window is not to be kept.
+   */
   async scan(
     from: number,
     to: number,
@@ -274,7 +277,8 @@ export class SegmentLog {
     for (const { segment, endOffset } of this.#spansFrom(from)) {
       if (segment.baseOffset >= to) return;
       let isWanted = true;
-      await new SegmentReader(this.#context, segment, endOffset).scan(from, (window, at) => {
+      const reader = new SegmentReader(this.#context, segment, endOffset);
+      await reader.scan(from, (window, at) => {
         isWanted = baseOffset(window, at) < to && visit(window, at) !== false;
         return isWanted;
       });
