@@ -30,7 +30,7 @@ const FINAL_EPOCH = -1;
 const NO_SESSION = 0;
 
 /** The epoch that follows; from 2^31-1 it goes to 1, since 0 asks for a new session. */
-function nextEpoch(epoch: number): number {
+export function nextEpoch(epoch: number): number {
   return epoch === 0x7fff_ffff ? 1 : epoch + 1;
 }
 

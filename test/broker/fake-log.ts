@@ -179,7 +179,7 @@ export class FakeLog implements PartitionLogView {
     return this.readDisk(from, maxBytes, limit, atLeastOne);
   }
 
-  locate(): undefined {
+  async locate(): Promise<undefined> {
     return undefined;
   }
 
