@@ -35,8 +35,6 @@ import {
   writeSnapshot,
 } from './metadata-snapshot.ts';
 
-export const METADATA_TOPIC = '__cluster_metadata';
-
 /** How much of the log is read at once. */
 const READ_BYTES = 1024 * 1024;
 

@@ -20,6 +20,9 @@ export function collisionKey(name: string): string {
   return name.replaceAll('.', '_');
 }
 
+/** The log that topics and configurations themselves are kept in; no topic to clients. */
+export const METADATA_TOPIC = '__cluster_metadata';
+
 /** Topics of the broker's own: no client writes to them, Metadata marks them. */
 const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
   '__consumer_offsets',

@@ -8,9 +8,8 @@ import { type ErrorName, ProtocolError } from '../protocol/errors.ts';
 import { topicSettingsFault } from './config/topic-config.ts';
 import type { Config } from './config.ts';
 import { partitionRecord, ResourceType } from './metadata-image.ts';
-import { METADATA_TOPIC } from './metadata-log.ts';
 import type { NewMetadataRecord } from './metadata-records.ts';
-import { topicNameFault } from './topic-names.ts';
+import { METADATA_TOPIC, topicNameFault } from './topic-names.ts';
 
 /** Records of one request: it is one batch, and stays far below what a log takes at once. */
 export const MAX_RECORDS_PER_REQUEST = 10_000;

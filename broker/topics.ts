@@ -7,7 +7,8 @@
 import { ProtocolError } from '../protocol/errors.ts';
 import { ZERO_UUID } from '../protocol/schema.ts';
 import type { Env } from '../storage/env.ts';
-import type { LogOptions, LogStore } from '../storage/types.ts';
+import type { TopicLogs } from '../storage/store.ts';
+import type { LogStore } from '../storage/types.ts';
 import type { Config, TopicConfig } from './config.ts';
 import { partitionRecord, ResourceType, type TopicImage } from './metadata-image.ts';
 import type { MetadataLog } from './metadata-log.ts';
@@ -60,17 +61,9 @@ export type CreationOutcome =
   | { readonly plan: TopicPlan; readonly error?: undefined }
   | { readonly plan?: undefined; readonly error: ProtocolError };
 
-/** What recovery must know of each topic before the logs are opened. */
-export interface KnownTopic {
-  readonly topic: string;
-  readonly topicId: string;
-  readonly partitions: number;
-  readonly options: LogOptions;
-}
-
 /** The topics that the metadata has, for the recovery of their logs. */
-export function knownTopics(metadata: MetadataLog, config: Config): KnownTopic[] {
-  const known: KnownTopic[] = [];
+export function knownTopics(metadata: MetadataLog, config: Config): TopicLogs[] {
+  const known: TopicLogs[] = [];
   for (const { id, name, partitions } of metadata.committed.topics()) {
     const settings = metadata.committed.settings(ResourceType.topic, name);
     const options = config.topicConfig(settings, isInternalTopic(name)).logOptions();

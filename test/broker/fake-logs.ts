@@ -130,7 +130,7 @@ export class FakeLog implements PartitionLogView {
     return { buffers, sizeBytes, recordBytes: sizeBytes, nextOffset, release: () => undefined };
   }
 
-  locate(): undefined {
+  async locate(): Promise<undefined> {
     return undefined;
   }
 
@@ -213,6 +213,7 @@ export class FakeLogStore implements LogStore {
       queueBytes: 0,
       queueLimitBytes: 0,
       queuedChunks: 0,
+      heldSources: 0,
       journalBytes: 0,
       journalLimitBytes: 0,
       logs: this.logs.size,
