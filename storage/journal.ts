@@ -101,7 +101,7 @@ export class Journal {
   readonly #options: JournalOptions;
   /** In use, oldest first; the last one is written to. */
   readonly #files: JournalFile<JournalSource>[] = [];
-  readonly #free: JournalFile<JournalSource>[];
+  readonly #free: JournalFile<JournalSource>[] = [];
   /** Held by logs that failed: left for the next start. */
   readonly #kept: JournalFile<JournalSource>[] = [];
   readonly #dirty = new Set<JournalSource>();
@@ -123,20 +123,18 @@ export class Journal {
   #dead: Error | undefined;
   #closed = false;
 
-  /** `free`: files of earlier uses; `nextSequence` must be above all of theirs. */
-  constructor(
-    env: Env,
-    options: JournalOptions,
-    free: JournalFile<JournalSource>[],
-    nextSequence: number,
-    nextFileNumber: number,
-  ) {
+  /** Sequence and file number must be above all that are in the folder. */
+  constructor(env: Env, options: JournalOptions, nextSequence: number, nextFileNumber: number) {
     this.#env = env;
     this.#options = options;
     this.#lazySyncMs = options.syncMaxMs;
-    this.#free = free;
     this.#nextSequence = nextSequence;
     this.#nextFileNumber = nextFileNumber;
+  }
+
+  /** Takes over files whose contents are void. */
+  adopt(files: readonly JournalFile<JournalSource>[]): void {
+    this.#free.push(...files);
   }
 
   /** Bytes of the files in use. */

@@ -105,11 +105,17 @@ export class LogReader {
   }
 
   /** First record at or after a time and below the limit. */
-  async offsetForTime(timestamp: number, limit: number): Promise<TimedRecord | undefined> {
-    const stored = await this.#searchSegments(() => this.#segments.offsetForTime(timestamp, limit));
+  async offsetForTime(
+    timestamp: number,
+    start: number,
+    limit: number,
+  ): Promise<TimedRecord | undefined> {
+    const stored = await this.#searchSegments(() =>
+      this.#segments.offsetForTime(timestamp, start, limit),
+    );
     if (stored !== undefined) return stored;
     const candidates: Buffer[] = [];
-    this.#tail.forEachFrom(0, (batch) => {
+    this.#tail.forEachFrom(start, (batch) => {
       if (batch.baseOffset >= limit) return false;
       if (batch.maxTimestamp < timestamp || batch.recordCount === 0) return true;
       // A copy: the chunk may leave memory while the records are uncompressed.
@@ -117,7 +123,7 @@ export class LogReader {
       return false;
     });
     for (const batch of candidates) {
-      const found = findTimestamp(batch, 0, timestamp, await this.#records(batch));
+      const found = findTimestamp(batch, 0, timestamp, await this.#records(batch), start);
       if (found !== undefined && found.offset < limit) {
         return { ...found, leaderEpoch: leaderEpochOf(batch, 0) };
       }
@@ -126,11 +132,13 @@ export class LogReader {
   }
 
   /** The record with the largest timestamp below the limit, the first of equals. */
-  async offsetOfMaxTimestamp(limit: number): Promise<TimedRecord | undefined> {
-    const stored = await this.#searchSegments(() => this.#segments.offsetOfMaxTimestamp(limit));
+  async offsetOfMaxTimestamp(start: number, limit: number): Promise<TimedRecord | undefined> {
+    const stored = await this.#searchSegments(() =>
+      this.#segments.offsetOfMaxTimestamp(start, limit),
+    );
     let largest = stored?.timestamp ?? Number.NEGATIVE_INFINITY;
     let batch: Buffer | undefined;
-    this.#tail.forEachFrom(0, (candidate) => {
+    this.#tail.forEachFrom(start, (candidate) => {
       if (candidate.lastOffset >= limit) return false;
       if (candidate.recordCount > 0 && candidate.maxTimestamp > largest) {
         largest = candidate.maxTimestamp;

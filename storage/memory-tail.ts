@@ -32,8 +32,8 @@ export class Chunk {
   /** On the monotonic clock. */
   readonly openedMs: number;
   readonly batches: TailBatch[] = [];
-  /** Transactions that markers in this chunk completed, once the flush has come to it. */
-  readonly completed: CompletedTransaction[] = [];
+  /** Transactions that markers in this chunk aborted, once the flush has come to it. */
+  readonly aborted: CompletedTransaction[] = [];
   endOffset: number;
   /** Bytes of batches. */
   sizeBytes = 0;

@@ -373,13 +373,17 @@ export class PartitionLog implements PartitionLogView, JournalSource, FlushTarge
     const end = chunks.at(-1)!.endOffset;
     try {
       for (const chunk of chunks) {
-        if (chunk.endOffset <= this.segments.endOffset) continue;
-        await this.segments.append(chunk.batches, this.#completedIn(chunk));
+        await this.segments.append(
+          joinBatches(chunk.batches),
+          chunk.batches,
+          this.#abortedIn(chunk),
+        );
       }
       this.#marks.segmentsWrote(end);
       this.#advance();
       const started = clock.monotonic();
       await this.segments.sync();
+      await this.epochs.save(end);
       this.#path.onSegmentSync(clock.monotonic() - started);
     } catch (error) {
       if (this.segments.failure !== undefined) this.fail(this.segments.failure);
@@ -404,14 +408,14 @@ export class PartitionLog implements PartitionLogView, JournalSource, FlushTarge
   }
 
   /** The state for the files runs ahead once, also when writing a chunk is tried again. */
-  #completedIn(chunk: Chunk): readonly CompletedTransaction[] {
-    if (this.flushedProducers.endOffset >= chunk.endOffset) return chunk.completed;
+  #abortedIn(chunk: Chunk): readonly CompletedTransaction[] {
+    if (this.flushedProducers.endOffset >= chunk.endOffset) return chunk.aborted;
     const nowMs = this.#path.env.clock.now();
     for (const { bytes } of chunk.batches) {
       const completed = this.flushedProducers.append(readBatchHeader(bytes, 0), bytes, 0, nowMs);
-      if (completed !== undefined) chunk.completed.push(completed);
+      if (completed?.aborted === true) chunk.aborted.push(completed);
     }
-    return chunk.completed;
+    return chunk.aborted;
   }
 
   flush(): Promise<void> {
@@ -440,7 +444,7 @@ export class PartitionLog implements PartitionLogView, JournalSource, FlushTarge
     return this.#reader.read(from, maxBytes, limit, this.persistedOffset, atLeastOne);
   }
 
-  locate(from: number, maxBytes: number): Location | undefined {
+  async locate(from: number, maxBytes: number): Promise<Location | undefined> {
     if (from < this.#logStart || from >= this.persistedOffset) return undefined;
     return this.segments.locate(from, maxBytes, this.persistedOffset);
   }
@@ -454,11 +458,11 @@ export class PartitionLog implements PartitionLogView, JournalSource, FlushTarge
   }
 
   offsetForTime(timestamp: number, limit: number): Promise<TimedRecord | undefined> {
-    return this.#reader.offsetForTime(timestamp, limit);
+    return this.#reader.offsetForTime(timestamp, this.#logStart, limit);
   }
 
   offsetOfMaxTimestamp(limit: number): Promise<TimedRecord | undefined> {
-    return this.#reader.offsetOfMaxTimestamp(limit);
+    return this.#reader.offsetOfMaxTimestamp(this.#logStart, limit);
   }
 
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: number } | undefined {

@@ -16,6 +16,8 @@ export const CLEANED_SUFFIX = '.cleaned';
 export const SWAP_SUFFIX = '.swap';
 /** Marks the folder of a deleted partition. */
 export const DELETED_FOLDER_SUFFIX = '-delete';
+/** Marks the folder of a partition that no topic has. */
+export const STRAY_FOLDER_SUFFIX = '-stray';
 
 const MAX_NAME_BYTES = 255;
 const OFFSET_DIGITS = 20;
@@ -49,7 +51,16 @@ export function parsePartitionFolderName(
 
 /** Name that a partition's folder gets when it is deleted; `id` is 16 random bytes. */
 export function deletedFolderName(topic: string, partition: number, id: Buffer): string {
-  const suffix = `-${partition}.${id.toString('hex')}${DELETED_FOLDER_SUFFIX}`;
+  return markedFolderName(topic, partition, id, DELETED_FOLDER_SUFFIX);
+}
+
+/** Name that a folder gets which belongs to no topic. */
+export function strayFolderName(topic: string, partition: number, id: Buffer): string {
+  return markedFolderName(topic, partition, id, STRAY_FOLDER_SUFFIX);
+}
+
+function markedFolderName(topic: string, partition: number, id: Buffer, mark: string): string {
+  const suffix = `-${partition}.${id.toString('hex')}${mark}`;
   return topic.slice(0, MAX_NAME_BYTES - suffix.length) + suffix;
 }
 

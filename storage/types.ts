@@ -138,7 +138,7 @@ export interface PartitionLogView {
   ): LogSlice | Promise<LogSlice>;
 
   /** Where persisted bytes from an offset lie; undefined when they are not persisted. */
-  locate(from: number, maxBytes: number): Location | undefined;
+  locate(from: number, maxBytes: number): Promise<Location | undefined>;
 
   /** Aborted transactions that overlap [from, to). */
   abortedTransactions(
@@ -170,6 +170,8 @@ export interface StorageGauges {
   readonly queueBytes: number;
   readonly queueLimitBytes: number;
   readonly queuedChunks: number;
+  /** Sources that are held back at present. */
+  readonly heldSources: number;
   readonly journalBytes: number;
   readonly journalLimitBytes: number;
   readonly logs: number;

@@ -98,7 +98,7 @@ t.test('a source that is held too long is refused', async (t) => {
   queue.push(new Target(), chunkOf(100), false);
   // The queue's timer does not keep the process alive; this one does.
   const alive = setInterval(() => {}, 1000);
-  await t.rejects(queue.admit(1, false), HoldTimeout);
+  await t.rejects(queue.admit(1, false)!, HoldTimeout);
   clearInterval(alive);
   t.equal(queue.held, 0);
 });
@@ -109,10 +109,10 @@ t.test(
     const queue = setUp();
     const log = new Target();
     queue.push(log, chunkOf(100), false);
-    const refused = t.rejects(queue.admit(1, false), LogFailed);
+    const refused = t.rejects(queue.admit(1, false)!, LogFailed);
     await log.settle(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
     await refused;
-    await t.rejects(queue.admit(1, false), LogFailed);
+    await t.rejects(queue.admit(1, false)!, LogFailed);
     const alive = setInterval(() => {}, 1000);
     while (log.runs.length < 2) await turn();
     clearInterval(alive);

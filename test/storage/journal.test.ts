@@ -72,7 +72,7 @@ async function setUp(t: TapTest, more: Partial<JournalOptions> = {}) {
     onStall: (error) => stalls.push(error),
     ...more,
   };
-  const journal = new Journal(env, options, [], 1, 1);
+  const journal = new Journal(env, options, 1, 1);
   return { dir, env, faults, journal, stalls, pressed };
 }
 
@@ -345,7 +345,8 @@ t.test('bytes of an earlier use of a file are never taken for new', async (t) =>
     onStall: () => {},
   };
   const free = [new JournalFile<JournalSource>(file, sizeBytes)];
-  const second = new Journal(env, options, free, 2, 2);
+  const second = new Journal(env, options, 2, 2);
+  second.adopt(free);
   const b = new FakeSource(2, 0);
   // As long as the first group was, so that the old second one follows right behind it.
   put(second, b, 'new one');

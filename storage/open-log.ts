@@ -1,0 +1,164 @@
+/**
+ * Opens the log of one partition: its segments, its epochs, the producers' state, then what an
+ * unclean stop left in the journal, which is written to the segments, and the gap that a power cut
+ * may have left between what is there and what may have been given out.
+ */
+
+import { readBatchHeader } from '../protocol/record-batch.ts';
+import { gapBatch } from '../protocol/records.ts';
+import { type JournaledBatch, readRun } from './journal-payload.ts';
+import type { JournaledLog } from './journal-replay.ts';
+import { LeaderEpochs } from './leader-epochs.ts';
+import type { LogContext } from './log-context.ts';
+import { PartitionLog } from './partition-log.ts';
+import { restoreProducers } from './producer-restore.ts';
+import { ProducerStates } from './producer-state.ts';
+import { SegmentLog } from './segment-log.ts';
+import type { AbortedTxn } from './txn-index.ts';
+import type { LogOptions } from './types.ts';
+import type { WritePath } from './write-path.ts';
+
+export interface LogIdentity {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly options: LogOptions;
+}
+
+/** What is known of a log from outside of its folder. */
+export interface LogPast {
+  readonly wasClean: boolean;
+  /** All below is in fsynced segments; undefined when unknown. */
+  readonly recoveryPoint: number | undefined;
+  readonly logStartOffset: number | undefined;
+  readonly journaled: JournaledLog | undefined;
+  /** The machine was off since the journal was written: leases count. */
+  readonly isForeign: boolean;
+}
+
+/** A log of which nothing is on the disk yet; its folder comes with its first chunk. */
+export function newLog(
+  files: LogContext,
+  path: WritePath,
+  dataDir: string,
+  identity: LogIdentity,
+): PartitionLog {
+  const segments = SegmentLog.create(files, { ...identity, dataDir }, identity.options, 0);
+  return new PartitionLog(path, {
+    ...identity,
+    segments,
+    epochs: new LeaderEpochs(files.env.disk, segments.folder),
+    producers: new ProducerStates(0),
+    logStartOffset: 0,
+    leaderEpoch: 0,
+  });
+}
+
+export async function openLog(
+  files: LogContext,
+  path: WritePath,
+  dataDir: string,
+  identity: LogIdentity,
+  past: LogPast,
+): Promise<PartitionLog> {
+  const { env } = files;
+  const knownStart = past.logStartOffset ?? 0;
+  const segments = await SegmentLog.open(files, { ...identity, dataDir }, identity.options, {
+    cleanShutdown: past.wasClean,
+    powerLost: past.isForeign,
+    recoveryPoint: past.recoveryPoint ?? 0,
+    logStartOffset: knownStart,
+  });
+  const logStartOffset = Math.max(knownStart, segments.firstOffset);
+  const epochs = await LeaderEpochs.load(env, segments.folder);
+  epochs.truncateFromEnd(segments.endOffset);
+  const producers = await restoreProducers(env, segments, logStartOffset);
+  const log = { identity, segments, epochs, producers };
+  if (past.journaled !== undefined) await replay(files, log, past.journaled);
+  const leaderEpoch = epochs.latest + 1;
+  if (past.isForeign) await closeGap(files, log, past.journaled?.leaseEnd ?? 0, leaderEpoch);
+  return new PartitionLog(path, { ...identity, ...log, logStartOffset, leaderEpoch });
+}
+
+interface Opening {
+  readonly identity: LogIdentity;
+  readonly segments: SegmentLog;
+  readonly epochs: LeaderEpochs;
+  readonly producers: ProducerStates;
+}
+
+/** Writes to the segments what the journal has and they have not; stops at the first mismatch. */
+async function replay(files: LogContext, log: Opening, journaled: JournaledLog): Promise<void> {
+  const { segments, identity } = log;
+  const { topic, partition } = identity;
+  const from = segments.endOffset;
+  for (const run of journaled.runs) {
+    if (run.end <= segments.endOffset) continue;
+    const place = { topic, partition, path: run.file.path, position: run.position };
+    if (run.previousEnd > segments.endOffset) {
+      const facts = { ...place, expected: segments.endOffset, found: run.previousEnd };
+      files.env.log.warn(facts, 'the journal lacks a piece of this log: the rest is left out');
+      break;
+    }
+    const { batches, fault } = await readRun(run, segments.endOffset);
+    await appendBatches(files, log, batches);
+    if (fault === undefined) continue;
+    run.file.isDamaged = true;
+    files.env.log.error(
+      { ...place, offset: segments.endOffset, reason: fault },
+      'a batch in the journal is damaged: this log ends before it',
+    );
+    break;
+  }
+  if (segments.endOffset === from) return;
+  await segments.sync();
+  await log.epochs.save(segments.endOffset);
+  const facts = { topic, partition, from, end: segments.endOffset };
+  files.env.log.info(facts, 'what the journal had of a log was written to its segments');
+}
+
+async function appendBatches(
+  files: LogContext,
+  log: Opening,
+  batches: readonly JournaledBatch[],
+): Promise<void> {
+  if (batches.length === 0) return;
+  const nowMs = files.env.clock.now();
+  const aborted: AbortedTxn[] = [];
+  for (const { header, bytes } of batches) {
+    log.epochs.assign(header.leaderEpoch, header.baseOffset);
+    const completed = log.producers.append(header, bytes, 0, nowMs);
+    if (completed?.aborted === true) aborted.push(completed);
+  }
+  const extents = batches.map(({ header }) => header);
+  await log.segments.append(
+    batches.map(({ bytes }) => bytes),
+    extents,
+    aborted,
+  );
+}
+
+/**
+ * Offsets up to the lease may have been given out and are not there any more: one batch without
+ * data takes them, so that they never name other records.
+ */
+async function closeGap(
+  files: LogContext,
+  log: Opening,
+  leaseEnd: number,
+  leaderEpoch: number,
+): Promise<void> {
+  const { segments, identity } = log;
+  const baseOffset = segments.endOffset;
+  if (leaseEnd <= baseOffset) return;
+  const timestamp = files.env.clock.now();
+  const bytes = gapBatch({ from: baseOffset, to: leaseEnd, leaderEpoch, timestamp });
+  await appendBatches(files, log, [{ bytes, header: readBatchHeader(bytes, 0) }]);
+  await segments.sync();
+  await log.epochs.save(segments.endOffset);
+  const { topic, partition } = identity;
+  files.env.log.warn(
+    { topic, partition, baseOffset, endOffset: leaseEnd },
+    'after a power cut: offsets that may have been given out are taken out of use',
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * The producers' state on disk: the newest snapshot that can be read, and the batches above it read
+ * again. A snapshot speaks of the batches below the offset in its name.
+ */
+
+import path from 'node:path';
+import { readBatchHeader } from '../protocol/record-batch.ts';
+import { replaceFile } from './checkpoint.ts';
+import type { Env } from './env.ts';
+import type { PartitionLog } from './partition-log.ts';
+import { decodeSnapshot, encodeSnapshot } from './producer-snapshot.ts';
+import { ProducerStates } from './producer-state.ts';
+import type { SegmentLog } from './segment-log.ts';
+import { offsetOfName, SNAPSHOT_SUFFIX, segmentFileName } from './segment-names.ts';
+import type { AbortedTxn } from './txn-index.ts';
+
+/** Snapshots left: the newest, and one before it should that be damaged. */
+const SNAPSHOTS_KEPT = 2;
+
+/** State at the segments' end; the transaction indexes get what the segments ask for. */
+export async function restoreProducers(
+  env: Env,
+  segments: SegmentLog,
+  logStartOffset: number,
+): Promise<ProducerStates> {
+  const states = new ProducerStates(logStartOffset);
+  const nowMs = env.clock.now();
+  const usable = segments.snapshots.filter((offset) => offset <= segments.replayFrom);
+  for (const offset of usable.reverse()) {
+    const file = snapshotFile(segments.folder, offset);
+    const contents = await env.disk.readFile(file);
+    try {
+      if (contents === undefined) continue;
+      states.load(decodeSnapshot(contents, nowMs), offset);
+      break;
+    } catch (error) {
+      env.log.warn(
+        { err: error, file },
+        'a producer snapshot cannot be read; an older one is used',
+      );
+    }
+  }
+  const aborted: AbortedTxn[] = [];
+  await segments.scan(states.endOffset, segments.endOffset, (buffer, at) => {
+    const completed = states.append(readBatchHeader(buffer, at), buffer, at, nowMs);
+    if (completed?.aborted === true) aborted.push(completed);
+    return true;
+  });
+  if (aborted.length > 0) await segments.restoreAborted(aborted);
+  return states;
+}
+
+/** Writes a snapshot of the state, and removes those that are older than the last two. */
+export async function saveProducers(
+  env: Env,
+  { segments, flushedProducers, persistedOffset }: PartitionLog,
+): Promise<void> {
+  const { folder } = segments;
+  const { endOffset: offset } = flushedProducers;
+  // In the middle of a flush the state is ahead of what is synced; the next time will do.
+  if (offset !== persistedOffset) return;
+  const states = flushedProducers;
+  await replaceFile(env.disk, snapshotFile(folder, offset), encodeSnapshot(states.entries()));
+  const offsets = await snapshotOffsets(env, folder);
+  for (const old of offsets.slice(0, -SNAPSHOTS_KEPT)) {
+    await env.disk.remove(snapshotFile(folder, old));
+  }
+}
+
+/** Offsets of the snapshots in a folder, rising. */
+async function snapshotOffsets(env: Env, folder: string): Promise<number[]> {
+  const offsets: number[] = [];
+  for (const name of await env.disk.list(folder)) {
+    const offset = name.endsWith(SNAPSHOT_SUFFIX) ? offsetOfName(name) : undefined;
+    if (offset !== undefined) offsets.push(offset);
+  }
+  return offsets.sort((a, b) => a - b);
+}
+
+function snapshotFile(folder: string, offset: number): string {
+  return path.join(folder, segmentFileName(offset, SNAPSHOT_SUFFIX));
+}

@@ -1,0 +1,108 @@
+/**
+ * The data folder as a start finds it: locked, its identity, whether the last stop was clean, what
+ * the journal and the checkpoints of the last run say.
+ */
+
+import path from 'node:path';
+import {
+  LOG_START_OFFSETS_FILE,
+  RECOVERY_POINTS_FILE,
+  readOffsetCheckpoint,
+  takeCleanShutdown,
+} from './checkpoint.ts';
+import type { Env } from './env.ts';
+import { CorruptLog, DataFolderUnusable } from './errors.ts';
+import { type FolderLock, lockFolder } from './folder-lock.ts';
+import { type JournalContents, readJournal } from './journal-replay.ts';
+import { readMetaProperties, writeMetaProperties } from './meta-properties.ts';
+import { isDeletedFolderName } from './segment-names.ts';
+
+const JOURNAL_DIR = 'journal';
+
+export interface StoreFolder {
+  readonly dataDir: string;
+  readonly lock: FolderLock;
+  readonly clusterId: string;
+  /** What the data folder lies on. */
+  readonly device: number;
+  readonly wasClean: boolean;
+  readonly journalDir: string;
+  /** Without runs when the last stop was clean. */
+  readonly journal: JournalContents;
+  /** By `<topic>-<partition>`. */
+  readonly recoveryPoints: ReadonlyMap<string, number>;
+  readonly logStarts: ReadonlyMap<string, number>;
+  /** Names in the data folder. */
+  readonly names: Set<string>;
+}
+
+/** Throws DataFolderUnusable when the folder is another's, or another broker has it. */
+export async function openStoreFolder(
+  env: Env,
+  dataDir: string,
+  nodeId: number,
+): Promise<StoreFolder> {
+  const { disk } = env;
+  await disk.makeDir(dataDir);
+  const lock = await lockFolder(env, dataDir);
+  try {
+    const clusterId = await identify(env, dataDir, nodeId);
+    const device = (await disk.stat(dataDir))?.device ?? 0;
+    const wasClean = await takeCleanShutdown(disk, dataDir);
+    const journalDir = path.join(dataDir, JOURNAL_DIR);
+    return {
+      dataDir,
+      lock,
+      clusterId,
+      device,
+      wasClean,
+      journalDir,
+      journal: await readJournal(env, journalDir, device),
+      recoveryPoints: await readOffsets(env, path.join(dataDir, RECOVERY_POINTS_FILE)),
+      logStarts: await readOffsets(env, path.join(dataDir, LOG_START_OFFSETS_FILE)),
+      names: await clearUp(env, dataDir),
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Removes what deleted partitions left; gives the names of what is in the folder. */
+async function clearUp(env: Env, dataDir: string): Promise<Set<string>> {
+  const names = new Set<string>();
+  for (const name of await env.disk.list(dataDir)) {
+    if (isDeletedFolderName(name)) await env.disk.removeTree(path.join(dataDir, name));
+    else names.add(name);
+  }
+  return names;
+}
+
+/** The cluster's id: the folder's, or a new one that the folder then has. */
+async function identify(env: Env, dataDir: string, nodeId: number): Promise<string> {
+  const known = await readMetaProperties(env.disk, dataDir);
+  if (known !== undefined) {
+    if (known.nodeId === nodeId) return known.clusterId;
+    throw new DataFolderUnusable(
+      `${dataDir} belongs to node ${known.nodeId}, this broker is node ${nodeId}`,
+    );
+  }
+  const clusterId = env.random.bytes(16).toString('base64url');
+  const directoryId = env.random.bytes(16).toString('base64url');
+  await writeMetaProperties(env.disk, dataDir, { clusterId, nodeId, directoryId });
+  return clusterId;
+}
+
+/** A damaged checkpoint costs time, not data: without it all is read. */
+async function readOffsets(env: Env, file: string): Promise<Map<string, number>> {
+  try {
+    const entries = await readOffsetCheckpoint(env.disk, file);
+    return new Map(
+      entries.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]),
+    );
+  } catch (error) {
+    if (!(error instanceof CorruptLog)) throw error;
+    env.log.error({ err: error, file }, 'a checkpoint cannot be read; all segments are checked');
+    return new Map();
+  }
+}

@@ -1,0 +1,419 @@
+/**
+ * The logs of one data folder, and what moves their data: the journal, the flush queue, the timers
+ * that seal old chunks and write checkpoints.
+ *
+ * Opening: the folder is locked, the metadata log is opened and recovered; whoever owns the topics
+ * reads it and calls `recover` with them; after that what an unclean stop left in the journal is in
+ * the segments and the journal is void. Only then may clients be let in.
+ */
+
+import path from 'node:path';
+import { BufferPool } from './buffer-pool.ts';
+import {
+  LOG_START_OFFSETS_FILE,
+  type PartitionOffset,
+  RECOVERY_POINTS_FILE,
+  writeCleanShutdown,
+  writeOffsetCheckpoint,
+} from './checkpoint.ts';
+import type { Env, Timer } from './env.ts';
+import { FlushQueue } from './flush-queue.ts';
+import { Journal, type JournalSource } from './journal.ts';
+import { JournalFile } from './journal-file.ts';
+import { journalKey } from './journal-replay.ts';
+import { type LogContext, makeLogContext } from './log-context.ts';
+import { OpenChunks } from './open-chunks.ts';
+import { type LogIdentity, newLog, openLog } from './open-log.ts';
+import type { PartitionLog } from './partition-log.ts';
+import { saveProducers } from './producer-restore.ts';
+import { partitionFolderName } from './segment-names.ts';
+import { openStoreFolder, type StoreFolder } from './store-folder.ts';
+import type { StoreOptions } from './store-options.ts';
+import { setStraysAside } from './strays.ts';
+import type { Inflate, LogOptions, LogStore, StorageGauges } from './types.ts';
+import type { WritePath } from './write-path.ts';
+
+export const METADATA_TOPIC = '__cluster_metadata';
+/** KRaft's fixed id of the metadata topic: the uuid 0x1. */
+export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
+
+/** Free buffers kept for the next chunks and reads. */
+const POOL_KEEP_BYTES = 32 * 1024 * 1024;
+/** Logs opened at once at the start. */
+const OPEN_PARALLELISM = 16;
+const FREE_JOURNAL_FILES = 2;
+/** A log's producers are saved when so much was persisted since the last time. */
+const SNAPSHOT_BYTES = 16 * 1024 * 1024;
+/** Recovery points are saved before their time when so much was persisted since the last time. */
+const CHECKPOINT_BYTES = 128 * 1024 * 1024;
+const SEAL_CHECK_MS = 500;
+const EXPIRE_PRODUCERS_MS = 600_000;
+
+/** What is told to whoever watches the store. */
+export interface StoreEvents {
+  readonly onJournalSync: (durationMs: number) => void;
+  readonly onSegmentSync: (durationMs: number) => void;
+}
+
+export interface StoreParts {
+  readonly inflate: Inflate;
+  readonly events: StoreEvents;
+}
+
+/** A topic whose logs are to be opened. */
+export interface TopicLogs {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partitions: number;
+  readonly options: LogOptions;
+}
+
+/**
+ * Opens a data folder and its metadata log; `recover` must follow. Throws DataFolderUnusable when
+ * another broker has the folder.
+ */
+export async function openStore(
+  env: Env,
+  options: StoreOptions,
+  parts: StoreParts,
+): Promise<Store> {
+  const folder = await openStoreFolder(env, options.dataDir, options.nodeId);
+  const store = new Store(env, options, parts, folder);
+  try {
+    await store.openMetadataLog();
+  } catch (error) {
+    await folder.lock.release();
+    throw error;
+  }
+  return store;
+}
+
+export class Store implements LogStore {
+  readonly clusterId: string;
+  readonly #env: Env;
+  readonly #options: StoreOptions;
+  readonly #folder: StoreFolder;
+  readonly #files: LogContext;
+  readonly #path: WritePath;
+  readonly #logs = new Map<string, PartitionLog>();
+  /** Logs persisted to since the last checkpoint, with the bytes since their last snapshot. */
+  readonly #changed = new Map<PartitionLog, number>();
+  #changedBytes = 0;
+  #saving: Promise<void> = Promise.resolve();
+  #sealTimer: Timer | undefined;
+  #checkpointTimer: Timer | undefined;
+  #expireTimer: Timer | undefined;
+  #metadataLog: PartitionLog | undefined;
+  #isClosed = false;
+
+  constructor(env: Env, options: StoreOptions, parts: StoreParts, folder: StoreFolder) {
+    this.#env = env;
+    this.#options = options;
+    this.#folder = folder;
+    this.clusterId = folder.clusterId;
+    const pool = new BufferPool(POOL_KEEP_BYTES);
+    this.#files = makeLogContext(env, { buffers: pool, decompress: parts.inflate });
+    const openChunks = new OpenChunks();
+    const journal = this.#makeJournal(parts.events);
+    const queue = new FlushQueue(env, {
+      limitBytes: options.flushQueueBytes,
+      reserveBytes: options.flushReserveBytes,
+      parallelism: options.flushParallelism,
+      holdMaxMs: options.produceHoldMaxMs,
+      isBlocked: () => journal.isFull,
+    });
+    const { inflate } = parts;
+    this.#path = {
+      env,
+      options,
+      pool,
+      journal,
+      queue,
+      openChunks,
+      inflate,
+      onSegmentSync: parts.events.onSegmentSync,
+      onGrowth: () => this.#onGrowth(),
+      onPersisted: (log, sizeBytes) => this.#onPersisted(log, sizeBytes),
+      saveLogStart: () => this.#saveLogStarts(),
+    };
+  }
+
+  #makeJournal(events: StoreEvents): Journal {
+    const { journal, journalDir, device } = this.#folder;
+    const numbers = journal.parts.map(({ path: name }) => Number.parseInt(path.basename(name), 10));
+    return new Journal(
+      this.#env,
+      {
+        dir: journalDir,
+        fileBytes: this.#options.journalFileBytes,
+        maxBytes: this.#options.journalMaxBytes,
+        writeSyncMaxBytes: this.#options.journalWriteSyncMaxBytes,
+        syncMaxMs: this.#options.journalSyncMaxMs,
+        device,
+        onSync: events.onJournalSync,
+        onPressure: (sources) => sealAll(sources),
+        onStall: (error) => {
+          if (error === undefined) this.#path.queue.wake();
+          else this.#path.queue.refuseHeld(error);
+        },
+      },
+      journal.lastSequence + 1,
+      Math.max(0, ...numbers) + 1,
+    );
+  }
+
+  // Opening.
+
+  get metadataLog(): PartitionLog {
+    if (this.#metadataLog === undefined) throw new Error('the metadata log is not open yet');
+    return this.#metadataLog;
+  }
+
+  async openMetadataLog(): Promise<void> {
+    this.#metadataLog = await this.#open({
+      topic: METADATA_TOPIC,
+      topicId: METADATA_TOPIC_ID,
+      partition: 0,
+      options: this.#options.metadata,
+    });
+  }
+
+  /** Opens the logs of all topics, with what the journal has of them; the store is whole then. */
+  async recover(topics: readonly TopicLogs[]): Promise<void> {
+    const started = this.#env.clock.monotonic();
+    await this.#setStraysAside(topics);
+    const identities: LogIdentity[] = [];
+    for (const { topic, topicId, partitions, options } of topics) {
+      for (let partition = 0; partition < partitions; partition++) {
+        identities.push({ topic, topicId, partition, options });
+      }
+    }
+    let next = 0;
+    const work = async () => {
+      while (next < identities.length) await this.#open(identities[next++]!);
+    };
+    await Promise.all(Array.from({ length: OPEN_PARALLELISM }, work));
+    await this.#voidJournal();
+    this.#startTimers();
+    const durationMs = Math.round(this.#env.clock.monotonic() - started);
+    const { wasClean } = this.#folder;
+    this.#env.log.info({ logs: identities.length, wasClean, durationMs }, 'the logs are open');
+  }
+
+  async #setStraysAside(topics: readonly TopicLogs[]): Promise<void> {
+    const { dataDir, names } = this.#folder;
+    const topicIds = new Map(topics.map(({ topic, topicId }) => [topic, topicId]));
+    topicIds.set(METADATA_TOPIC, METADATA_TOPIC_ID);
+    const aside = await setStraysAside(this.#env, dataDir, names, topicIds);
+    for (const name of aside) names.delete(name);
+  }
+
+  async #open(identity: LogIdentity): Promise<PartitionLog> {
+    const { topic, topicId, partition } = identity;
+    const { journal, wasClean, recoveryPoints, logStarts, names } = this.#folder;
+    const key = journalKey(topicId, partition);
+    const name = partitionFolderName(topic, partition);
+    const journaled = journal.logs.get(key);
+    const log =
+      names.has(name) || journaled !== undefined
+        ? await openLog(this.#files, this.#path, this.#options.dataDir, identity, {
+            wasClean,
+            recoveryPoint: recoveryPoints.get(name),
+            logStartOffset: logStarts.get(name),
+            journaled,
+            isForeign: journal.isForeign,
+          })
+        : newLog(this.#files, this.#path, this.#options.dataDir, identity);
+    this.#logs.set(key, log);
+    return log;
+  }
+
+  /** All of it is in fsynced segments: the files are free for the journal's next use. */
+  async #voidJournal(): Promise<void> {
+    const { disk } = this.#env;
+    const { journal, journalDir } = this.#folder;
+    const free: JournalFile<JournalSource>[] = [];
+    for (const { file, sizeBytes, path: name, isDamaged } of journal.parts) {
+      if (isDamaged) {
+        await file.close();
+        await disk.rename(name, `${name}.damaged`);
+      } else if (free.length < FREE_JOURNAL_FILES) {
+        const part = new JournalFile<JournalSource>(file, sizeBytes);
+        await part.makeVoid();
+        free.push(part);
+      } else {
+        await file.close();
+        await disk.remove(name);
+      }
+    }
+    if (journal.parts.length > 0) await disk.syncDir(journalDir);
+    this.#path.journal.adopt(free);
+  }
+
+  // The door.
+
+  create(topic: string, topicId: string, partition: number, options: LogOptions): PartitionLog {
+    const identity = { topic, topicId, partition, options };
+    const log = newLog(this.#files, this.#path, this.#options.dataDir, identity);
+    this.#logs.set(journalKey(topicId, partition), log);
+    return log;
+  }
+
+  get(topicId: string, partition: number): PartitionLog | undefined {
+    return this.#logs.get(journalKey(topicId, partition));
+  }
+
+  setOptions(topicId: string, options: LogOptions): void {
+    for (const log of this.#logs.values()) if (log.topicId === topicId) log.setOptions(options);
+  }
+
+  async remove(topicId: string, partition: number): Promise<void> {
+    const key = journalKey(topicId, partition);
+    const log = this.#logs.get(key);
+    if (log === undefined) return;
+    this.#logs.delete(key);
+    this.#changed.delete(log);
+    await log.retire();
+    await log.segments.removeAll();
+    this.#path.queue.wake();
+  }
+
+  admit(sizeBytes: number, internal: boolean): Promise<void> | undefined {
+    const failure = this.#path.journal.failure;
+    if (failure !== undefined) return Promise.reject(failure);
+    return this.#path.queue.admit(sizeBytes, internal);
+  }
+
+  gauges(): StorageGauges {
+    const { journal, openChunks, queue } = this.#path;
+    let failedLogs = 0;
+    for (const log of this.#logs.values()) if (log.failure !== undefined) failedLogs++;
+    return {
+      tailBytes: openChunks.sizeBytes,
+      queueBytes: queue.sizeBytes,
+      queueLimitBytes: this.#options.flushQueueBytes,
+      queuedChunks: queue.chunks,
+      heldSources: queue.held,
+      journalBytes: journal.usedBytes,
+      journalLimitBytes: this.#options.journalMaxBytes,
+      logs: this.#logs.size,
+      failedLogs,
+    };
+  }
+
+  // Memory.
+
+  #onGrowth(): void {
+    const { openChunks } = this.#path;
+    const { tailMaxBytes } = this.#options;
+    if (openChunks.sizeBytes > tailMaxBytes) openChunks.sealLargest(tailMaxBytes / 2);
+    this.#sealTimer ??= this.#env.clock.setTimer(SEAL_CHECK_MS, () => this.#sealOld());
+  }
+
+  #sealOld(): void {
+    this.#sealTimer = undefined;
+    if (this.#isClosed) return;
+    const { openChunks } = this.#path;
+    openChunks.sealOpenedBefore(this.#env.clock.monotonic() - this.#options.chunkMaxMs);
+    if (openChunks.sizeBytes > 0) this.#onGrowth();
+  }
+
+  // Checkpoints.
+
+  #onPersisted(log: PartitionLog, sizeBytes: number): void {
+    this.#changed.set(log, (this.#changed.get(log) ?? 0) + sizeBytes);
+    this.#changedBytes += sizeBytes;
+    if (this.#changedBytes >= CHECKPOINT_BYTES) this.#checkpoint();
+    this.#path.queue.wake();
+  }
+
+  #startTimers(): void {
+    const { clock } = this.#env;
+    const checkpoint = () => {
+      if (this.#changed.size > 0) this.#checkpoint();
+      this.#checkpointTimer = clock.setTimer(this.#options.checkpointIntervalMs, checkpoint);
+    };
+    this.#checkpointTimer = clock.setTimer(this.#options.checkpointIntervalMs, checkpoint);
+    const expire = () => {
+      for (const log of this.#logs.values()) {
+        log.producers.expire(clock.now(), log.options.producerIdExpirationMs);
+        log.flushedProducers.expire(clock.now(), log.options.producerIdExpirationMs);
+      }
+      this.#expireTimer = clock.setTimer(EXPIRE_PRODUCERS_MS, expire);
+    };
+    this.#expireTimer = clock.setTimer(EXPIRE_PRODUCERS_MS, expire);
+  }
+
+  #checkpoint(): void {
+    this.#changedBytes = 0;
+    this.#inTurn(() => this.#saveCheckpoints(SNAPSHOT_BYTES)).catch((error: Error) => {
+      // Without it the next start reads more; the data is safe.
+      this.#env.log.warn({ err: error }, 'the recovery points could not be written');
+    });
+  }
+
+  /** The small files are written one after the other. */
+  #inTurn(save: () => Promise<void>): Promise<void> {
+    const saving = this.#saving.then(save);
+    this.#saving = saving.catch(() => {
+      // Told to the one who asked for it; the next one is not concerned.
+    });
+    return saving;
+  }
+
+  /** Saves producers of logs with at least so much new, then all recovery points. */
+  async #saveCheckpoints(snapshotBytes: number): Promise<void> {
+    for (const [log, bytes] of [...this.#changed]) {
+      if (bytes < snapshotBytes || log.failure !== undefined) continue;
+      await saveProducers(this.#env, log);
+      this.#changed.set(log, (this.#changed.get(log) ?? 0) - bytes);
+    }
+    await this.#saveOffsets(RECOVERY_POINTS_FILE, (log) => log.persistedOffset);
+  }
+
+  #saveLogStarts(): Promise<void> {
+    return this.#inTurn(() =>
+      this.#saveOffsets(LOG_START_OFFSETS_FILE, (log) => log.logStartOffset),
+    );
+  }
+
+  async #saveOffsets(name: string, offsetOf: (log: PartitionLog) => number): Promise<void> {
+    const offsets: PartitionOffset[] = [];
+    for (const log of this.#logs.values()) {
+      const { topic, partition } = log;
+      const offset = offsetOf(log);
+      if (offset > 0) offsets.push({ topic, partition, offset });
+    }
+    await writeOffsetCheckpoint(this.#env.disk, path.join(this.#options.dataDir, name), offsets);
+  }
+
+  // Closing.
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const timer of [this.#sealTimer, this.#checkpointTimer, this.#expireTimer]) {
+      timer?.cancel();
+    }
+    const { journal, openChunks, queue } = this.#path;
+    openChunks.sealAll();
+    await queue.drained();
+    queue.close();
+    const isWhole =
+      journal.failure === undefined &&
+      queue.chunks === 0 &&
+      [...this.#logs.values()].every((log) => log.failure === undefined);
+    await journal.close(isWhole);
+    await this.#saving;
+    if (isWhole) await this.#saveCheckpoints(0);
+    for (const log of this.#logs.values()) await log.segments.close();
+    await this.#files.files.settled();
+    if (isWhole) await writeCleanShutdown(this.#env.disk, this.#options.dataDir, -1);
+    else this.#env.log.warn({}, 'not all data could be persisted; the next start recovers it');
+    await this.#folder.lock.release();
+  }
+}
+
+function sealAll(sources: Iterable<JournalSource>): void {
+  for (const source of [...sources]) (source as PartitionLog).seal(true);
+}
