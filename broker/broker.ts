@@ -59,7 +59,7 @@ export class Broker {
   }
 
   /** Starts a broker in this process; it serves clients when this resolves. */
-  static start(options: BrokerOptions = {}): Promise<Broker> {
+  static async start(options: BrokerOptions = {}): Promise<Broker> {
     const { host = '127.0.0.1', port = 0, dataDir, config = {}, logger = silentLog } = options;
     const folder = dataDir ?? temporaryFolder();
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
