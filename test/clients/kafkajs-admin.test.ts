@@ -12,7 +12,7 @@ import {
   producerOf,
   readAll,
 } from './kafkajs-client.ts';
-import { kafkaFor, Signal, startTestBroker, uniqueName } from './test-broker.ts';
+import { isApacheKafka, kafkaFor, Signal, startTestBroker, uniqueName } from './test-broker.ts';
 
 const { ConfigResourceTypes } = kafkajs;
 const broker = await startTestBroker(t);
@@ -29,7 +29,9 @@ t.test('a topic can be used as soon as createTopics has answered, a hundred time
   const producer = await producerOf(t, kafka);
   for (let round = 0; round < 100; round += 1) {
     const topic = uniqueName('hundred');
-    t.ok(await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true }));
+    // Apache Kafka has no leader yet when it answers, which kafkajs cannot bear.
+    const waitForLeaders = isApacheKafka;
+    t.ok(await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders }));
     const [answer] = await producer.send({ topic, messages: numbered(3) });
     if (answer?.errorCode !== 0) t.fail(`round ${round} was answered ${answer?.errorCode}`);
   }
@@ -216,16 +218,27 @@ t.test('groups can be listed, described, moved and deleted', async (t) => {
     'NON_EMPTY_GROUP',
   );
   await consumer.disconnect();
-  const offsetOf = async () => {
-    const [entry] = await admin.fetchOffsets({ groupId, topics: [topic] });
-    return entry?.partitions[0]?.offset;
-  };
-  t.equal(await offsetOf(), '8');
-  await admin.setOffsets({ groupId, topic, partitions: [{ partition: 0, offset: '3' }] });
-  t.equal(await offsetOf(), '3');
-  await admin.resetOffsets({ groupId, topic, earliest: true });
-  t.equal(await offsetOf(), '-2', 'kafkajs commits the number that stands for the earliest');
+  t.equal(await committed(groupId, topic), '8');
   await admin.deleteGroups([groupId]);
   t.notOk((await admin.listGroups()).groups.some((group) => group.groupId === groupId));
-  t.equal(await offsetOf(), '-1');
+  t.equal(await committed(groupId, topic), '-1');
 });
+
+t.test('the offsets of an empty group can be set', async (t) => {
+  const topic = await newTopic(kafka);
+  const producer = await producerOf(t, kafka);
+  await producer.send({ topic, messages: numbered(8) });
+  const groups = [uniqueName('group'), uniqueName('group')] as const;
+  // Together, since kafkajs takes five seconds for each: a consumer of its own waits for records.
+  await Promise.all([
+    admin.setOffsets({ groupId: groups[0], topic, partitions: [{ partition: 0, offset: '3' }] }),
+    admin.resetOffsets({ groupId: groups[1], topic, earliest: true }),
+  ]);
+  t.equal(await committed(groups[0], topic), '3');
+  t.equal(await committed(groups[1], topic), '-2', 'the number that stands for the earliest');
+});
+
+async function committed(groupId: string, topic: string): Promise<string | undefined> {
+  const [entry] = await admin.fetchOffsets({ groupId, topics: [topic] });
+  return entry?.partitions[0]?.offset;
+}
