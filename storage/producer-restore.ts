@@ -7,7 +7,7 @@ import path from 'node:path';
 import { readBatchHeader } from '../protocol/record-batch.ts';
 import { replaceFile } from './checkpoint.ts';
 import type { Env } from './env.ts';
-import type { PartitionLog } from './partition-log.ts';
+import type { LogWriter } from './log-writer.ts';
 import { decodeSnapshot, encodeSnapshot } from './producer-snapshot.ts';
 import { ProducerStates } from './producer-state.ts';
 import type { SegmentLog } from './segment-log.ts';
@@ -53,7 +53,7 @@ export async function restoreProducers(
 /** Writes a snapshot of the state, and removes those that are older than the last two. */
 export async function saveProducers(
   env: Env,
-  { segments, flushedProducers, persistedOffset }: PartitionLog,
+  { segments, flushedProducers, persistedOffset }: LogWriter,
 ): Promise<void> {
   const { folder } = segments;
   const { endOffset: offset } = flushedProducers;

@@ -22,6 +22,7 @@ import { Journal, type JournalSource } from './journal.ts';
 import { JournalFile } from './journal-file.ts';
 import { journalKey } from './journal-replay.ts';
 import { type LogContext, makeLogContext } from './log-context.ts';
+import type { LogWriter } from './log-writer.ts';
 import { OpenChunks } from './open-chunks.ts';
 import { type LogIdentity, newLog, openLog } from './open-log.ts';
 import type { PartitionLog } from './partition-log.ts';
@@ -97,7 +98,7 @@ export class Store implements LogStore {
   readonly #path: WritePath;
   readonly #logs = new Map<string, PartitionLog>();
   /** Logs persisted to since the last checkpoint, with the bytes since their last snapshot. */
-  readonly #changed = new Map<PartitionLog, number>();
+  readonly #changed = new Map<LogWriter, number>();
   #changedBytes = 0;
   #saving: Promise<void> = Promise.resolve();
   #sealTimer: Timer | undefined;
@@ -320,7 +321,7 @@ export class Store implements LogStore {
 
   // Checkpoints.
 
-  #onPersisted(log: PartitionLog, sizeBytes: number): void {
+  #onPersisted(log: LogWriter, sizeBytes: number): void {
     this.#changed.set(log, (this.#changed.get(log) ?? 0) + sizeBytes);
     this.#changedBytes += sizeBytes;
     if (this.#changedBytes >= CHECKPOINT_BYTES) this.#checkpoint();
@@ -415,5 +416,5 @@ export class Store implements LogStore {
 }
 
 function sealAll(sources: Iterable<JournalSource>): void {
-  for (const source of [...sources]) (source as PartitionLog).seal(true);
+  for (const source of [...sources]) (source as LogWriter).seal(true);
 }

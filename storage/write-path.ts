@@ -4,8 +4,8 @@ import type { BufferPool } from './buffer-pool.ts';
 import type { Env } from './env.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { Journal } from './journal.ts';
+import type { LogWriter } from './log-writer.ts';
 import type { OpenChunks } from './open-chunks.ts';
-import type { PartitionLog } from './partition-log.ts';
 import type { StoreOptions } from './store-options.ts';
 import type { Inflate } from './types.ts';
 
@@ -22,7 +22,7 @@ export interface WritePath {
   /** More memory is held by open chunks; the store seals some when it is too much. */
   readonly onGrowth: () => void;
   /** The persisted mark of a log rose by so many bytes. */
-  readonly onPersisted: (log: PartitionLog, sizeBytes: number) => void;
+  readonly onPersisted: (log: LogWriter, sizeBytes: number) => void;
   /** Makes the log start of a log durable. */
-  readonly saveLogStart: (log: PartitionLog) => Promise<void>;
+  readonly saveLogStart: () => Promise<void>;
 }
