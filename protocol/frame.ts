@@ -44,7 +44,7 @@ export class Framer {
    * before gives the connection up. Throws MalformedFrame, after the frames before, at a length
    * that is not positive or above the limit: what follows cannot be read.
    */
-  *push(chunk: Uint8Array): Generator<Buffer, void, undefined> {
+  *push(chunk: Buffer): Generator<Buffer, void, undefined> {
     let at = 0;
     while (at < chunk.length) {
       if (this.#frame === undefined) {
@@ -56,7 +56,7 @@ export class Framer {
     }
   }
 
-  #readSize(chunk: Uint8Array, from: number): number {
+  #readSize(chunk: Buffer, from: number): number {
     let at = from;
     while (this.#sizeBytesRead < FRAME_SIZE_BYTES && at < chunk.length) {
       this.#size = (this.#size << 8) | chunk[at++]!;
@@ -70,7 +70,7 @@ export class Framer {
     return at;
   }
 
-  #fill(frame: Buffer, chunk: Uint8Array, from: number): number {
+  #fill(frame: Buffer, chunk: Buffer, from: number): number {
     let room = frame;
     if (this.#filled === frame.length) {
       room = this.#allocate(this.#size, this.#size);
@@ -78,10 +78,7 @@ export class Framer {
       this.#frame = room;
     }
     const until = Math.min(chunk.length, from + room.length - this.#filled);
-    room.set(
-      from === 0 && until === chunk.length ? chunk : chunk.subarray(from, until),
-      this.#filled,
-    );
+    chunk.copy(room, this.#filled, from, until);
     this.#filled += until - from;
     return until;
   }

@@ -12,7 +12,6 @@ import { codec } from './compile.ts';
 import { FRAME_SIZE_BYTES } from './frame.ts';
 import { Reader } from './reader.ts';
 import type { Decoded, Input, Message } from './schema.ts';
-import { inRange } from './schema.ts';
 import { Writer } from './writer.ts';
 
 const API_VERSIONS_KEY = 18;
@@ -43,8 +42,9 @@ export function decodeRequest<M extends Message>(
   message: M,
   version: number,
 ): Decoded<M> {
-  if (inRange(message.flexible, version)) reader.skipTags();
-  return codec(message, version).decode(reader);
+  const { flexible, decode } = codec(message, version);
+  if (flexible) reader.skipTags();
+  return decode(reader);
 }
 
 /** A whole request, as a client sends it. */
@@ -54,14 +54,15 @@ export function encodeRequest<M extends Message>(
   value: Input<M>,
 ): Buffer[] {
   const { apiVersion } = header;
+  const { flexible, encode } = codec(message, apiVersion);
   const writer = new Writer();
   writer.int32(0);
   writer.int16(message.key);
   writer.int16(apiVersion);
   writer.int32(header.correlationId);
   writer.nullableString(header.clientId);
-  if (inRange(message.flexible, apiVersion)) writer.unsignedVarint(0);
-  codec(message, apiVersion).encode(writer, value);
+  if (flexible) writer.unsignedVarint(0);
+  encode(writer, value);
   return finishFrame(writer);
 }
 
@@ -72,11 +73,12 @@ export function encodeResponse<M extends Message>(
   correlationId: number,
   value: Input<M>,
 ): Buffer[] {
+  const { flexible, encode } = codec(message, version);
   const writer = new Writer();
   writer.int32(0);
   writer.int32(correlationId);
-  if (hasTags(message, version)) writer.unsignedVarint(0);
-  codec(message, version).encode(writer, value);
+  if (flexible && message.key !== API_VERSIONS_KEY) writer.unsignedVarint(0);
+  encode(writer, value);
   return finishFrame(writer);
 }
 
@@ -87,14 +89,10 @@ export function decodeResponse<M extends Message>(
   version: number,
 ): { correlationId: number; value: Decoded<M> } {
   const reader = new Reader(frame);
+  const { flexible, decode } = codec(message, version);
   const correlationId = reader.int32();
-  if (hasTags(message, version)) reader.skipTags();
-  return { correlationId, value: codec(message, version).decode(reader) };
-}
-
-/** Whether the header of a response has tagged fields. */
-function hasTags(message: Message, version: number): boolean {
-  return message.key !== API_VERSIONS_KEY && inRange(message.flexible, version);
+  if (flexible && message.key !== API_VERSIONS_KEY) reader.skipTags();
+  return { correlationId, value: decode(reader) };
 }
 
 /** Puts the frame's length where the writer's first four bytes were left for it. */

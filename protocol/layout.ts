@@ -10,6 +10,8 @@ import type { Writer } from './writer.ts';
 
 /** Decodes and encodes one version of one message. */
 export interface Codec<M extends Message> {
+  /** Whether the version has compact types and tags; its headers then have tags too. */
+  readonly flexible: boolean;
   decode(reader: Reader): Decoded<M>;
   encode(writer: Writer, value: Input<M>): void;
 }

@@ -7,6 +7,7 @@
  */
 
 import { ProtocolError } from './errors.ts';
+import { textOf, uuidOf } from './text-cache.ts';
 
 /** Bytes that are no message of the declared form. The connection they came on cannot go on. */
 export class MalformedFrame extends ProtocolError {
@@ -107,6 +108,14 @@ export class Reader {
 
   /** An unsigned 32-bit integer of 1 to 5 bytes. */
   unsignedVarint(): number {
+    const at = this.at;
+    const first = at < this.end ? this.buffer[at]! : 0x80;
+    if (first >= 0x80) return this.#longVarint();
+    this.at = at + 1;
+    return first;
+  }
+
+  #longVarint(): number {
     let value = 0;
     for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.uint8();
@@ -163,8 +172,7 @@ export class Reader {
 
   /** 16 bytes as base64url text. */
   uuid(): string {
-    const at = this.take(16);
-    return this.buffer.toString('base64url', at, at + 16);
+    return uuidOf(this.buffer, this.take(16));
   }
 
   bytes(): Buffer {
@@ -226,7 +234,7 @@ export class Reader {
   skipTags(): void {
     for (let count = this.unsignedVarint(); count > 0; count--) {
       this.unsignedVarint();
-      this.take(this.unsignedVarint());
+      this.at = this.tagEnd();
     }
   }
 
@@ -238,8 +246,7 @@ export class Reader {
 
   #text(length: number): string {
     if (length > MAX_STRING_BYTES) this.fail(`string of ${length} bytes`);
-    const at = this.take(length);
-    return this.buffer.toString('utf8', at, at + length);
+    return textOf(this.buffer, this.take(length), length);
   }
 
   #slice(length: number): Buffer {

@@ -15,6 +15,7 @@ type Values = Record<string, unknown>;
 export function walkCodec<M extends Message>(message: M, version: number): Codec<M> {
   const layout = layouts.layoutOf(message, version);
   return {
+    flexible: layout.flexible,
     decode: (reader) => decodeStruct(reader, layout, message.fields) as Decoded<M>,
     encode: (writer, value) => encodeStruct(writer, layout, message.fields, value as Values),
   };
