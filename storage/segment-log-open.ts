@@ -28,10 +28,10 @@ export interface OpenRequest {
 /** What was found; the material of a SegmentLog. */
 export interface OpenedSegments {
   readonly segments: Segment[];
-  readonly endOffset: number;
+  /** Where the log begins when there are none. */
+  readonly startOffset: number;
   /** Aborted transactions whose markers are from here on must be handed in again. */
   readonly replayFrom: number;
-  readonly hasFolder: boolean;
   readonly snapshots: number[];
 }
 
@@ -54,12 +54,12 @@ export class SegmentOpener {
     const contents = await readLogFolder(this.#context, this.#folder.path);
     const segments = contents === undefined ? [] : await this.#makeSegments(contents);
     const snapshots = contents?.snapshots ?? [];
-    const hasFolder = segments.length > 0;
     let endOffset = logStartOffset;
     if (segments.length > 0) {
       endOffset = cleanShutdown ? await this.#endOf(segments) : await this.#recover(segments);
+      segments.at(-1)!.nextOffset = endOffset;
       if (!cleanShutdown) this.#replayFrom = Math.min(this.#replayFrom, recoveryPoint);
-      await this.#checkTxnIndexes(segments, endOffset);
+      await this.#checkTxnIndexes(segments);
     }
     if (segments.length > 0 && endOffset < logStartOffset) {
       const facts = { folder: this.#folder.path, endOffset, logStartOffset };
@@ -68,7 +68,7 @@ export class SegmentOpener {
       endOffset = logStartOffset;
     }
     const replayFrom = Math.min(this.#replayFrom, endOffset);
-    return { segments, endOffset, replayFrom, hasFolder, snapshots };
+    return { segments, startOffset: logStartOffset, replayFrom, snapshots };
   }
 
   /** Segments that lie below the log start as a whole were about to be removed: they go now. */
@@ -83,9 +83,12 @@ export class SegmentOpener {
       }
       const file = path.join(this.#folder.path, segmentFileName(base, LOG_SUFFIX));
       const size = (await this.#context.env.disk.stat(file))?.sizeBytes ?? 0;
-      const hasTxns = withTxnIndex.has(base);
-      const isClosed = next !== undefined;
-      const segment = new Segment(this.#context, this.#folder, base, size, hasTxns, isClosed);
+      const segment = new Segment(this.#context, this.#folder, base, {
+        sizeBytes: size,
+        nextOffset: next ?? base,
+        hasTxnIndex: withTxnIndex.has(base),
+        isClosed: next !== undefined,
+      });
       segment.setOptions(this.#options);
       segments.push(segment);
     }
@@ -148,18 +151,17 @@ export class SegmentOpener {
   }
 
   /** Drops what the transaction indexes say of markers that will be handed in again. */
-  async #checkTxnIndexes(segments: readonly Segment[], endOffset: number): Promise<void> {
-    for (const [index, segment] of segments.entries()) {
+  async #checkTxnIndexes(segments: readonly Segment[]): Promise<void> {
+    for (const segment of segments) {
       const txns = await segment.txns();
       if (txns.table.count === 0) continue;
-      const spanEnd = segments[index + 1]?.baseOffset ?? endOffset;
       const fault = TxnIndex.fault(txns.table.bytes, segment.baseOffset);
       if (fault !== undefined) {
         const facts = { file: segment.pathOf(TXN_INDEX_SUFFIX), reason: fault };
         this.#context.env.log.warn(facts, 'a transaction index is made anew');
         this.#replayFrom = Math.min(this.#replayFrom, segment.baseOffset);
       }
-      if (this.#replayFrom >= spanEnd && fault === undefined) continue;
+      if (this.#replayFrom >= segment.nextOffset && fault === undefined) continue;
       const kept = new TxnIndex(fault === undefined ? txns.table.bytes : Buffer.alloc(0));
       kept.truncateFrom(this.#replayFrom);
       segment.setTxns(kept);

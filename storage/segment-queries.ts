@@ -28,12 +28,6 @@ export interface TimedRecord extends TimedOffset {
   readonly leaderEpoch: number;
 }
 
-/** A segment and the offset at which the next one begins. */
-export interface SegmentSpan {
-  readonly segment: Segment;
-  readonly endOffset: number;
-}
-
 /** Bytes of a segment: whole batches from the one that contains the asked offset. */
 export interface SegmentBytes {
   readonly position: number;
@@ -47,12 +41,12 @@ type Find = (batch: Buffer, payload: Buffer) => TimedOffset | undefined;
 /** Reads one batch and looks for a record in it, uncompressed. */
 async function findInBatch(
   context: LogContext,
-  { segment, endOffset }: SegmentSpan,
+  segment: Segment,
   offset: number,
   find: Find,
 ): Promise<TimedRecord | undefined> {
-  const request = { from: offset, maxBytes: 1, limit: endOffset, atLeastOne: true };
-  const run = await new SegmentReader(context, segment, endOffset).read(request);
+  const request = { from: offset, maxBytes: 1, limit: segment.nextOffset, atLeastOne: true };
+  const run = await new SegmentReader(context, segment).read(request);
   if (typeof run === 'string') return undefined;
   try {
     const batch = run.bytes.subarray(0, batchBytes(run.bytes, 0));
@@ -69,24 +63,23 @@ async function findInBatch(
 /** First record at or after a time, from `start` on and below `limit`. */
 export async function findOffsetForTime(
   context: LogContext,
-  spans: readonly SegmentSpan[],
+  segments: readonly Segment[],
   timestamp: number,
   start: number,
   limit: number,
 ): Promise<TimedRecord | undefined> {
   const find: Find = (batch, payload) => findTimestamp(batch, 0, timestamp, payload, start);
-  for (const span of spans) {
-    const { segment, endOffset } = span;
-    if (endOffset <= start || segment.sizeBytes === 0) continue;
+  for (const segment of segments) {
+    if (segment.nextOffset <= start || segment.sizeBytes === 0) continue;
     if (segment.baseOffset >= limit) return undefined;
     const indexes = await segment.indexes();
     if (indexes.largest.timestamp < timestamp) continue;
     let from = Math.max(indexes.times.lookup(timestamp).offset, start);
     for (;;) {
-      const candidate = await findCandidate(context, span, from, timestamp);
+      const candidate = await findCandidate(context, segment, from, timestamp);
       if (candidate === undefined) break;
       if (candidate.baseOffset >= limit) return undefined;
-      const found = await findInBatch(context, span, candidate.baseOffset, find);
+      const found = await findInBatch(context, segment, candidate.baseOffset, find);
       if (found !== undefined) return found.offset < limit ? found : undefined;
       from = candidate.lastOffset + 1;
     }
@@ -97,12 +90,12 @@ export async function findOffsetForTime(
 /** The first batch from an offset on that says to have a record at or after a time. */
 async function findCandidate(
   context: LogContext,
-  { segment, endOffset }: SegmentSpan,
+  segment: Segment,
   from: number,
   timestamp: number,
 ): Promise<{ baseOffset: number; lastOffset: number } | undefined> {
   let candidate: { baseOffset: number; lastOffset: number } | undefined;
-  await new SegmentReader(context, segment, endOffset).walk(from, (window, at) => {
+  await new SegmentReader(context, segment).walk(from, (window, at) => {
     if (maxTimestamp(window, at) < timestamp) return true;
     candidate = { baseOffset: baseOffset(window, at), lastOffset: lastOffset(window, at) };
     return false;
@@ -113,32 +106,32 @@ async function findCandidate(
 /** The record with the largest time, the first of equals, from `start` on and below `limit`. */
 export async function findMaxTimestampOffset(
   context: LogContext,
-  spans: readonly SegmentSpan[],
+  segments: readonly Segment[],
   start: number,
   limit: number,
 ): Promise<TimedRecord | undefined> {
   let best: TimestampOffset | undefined;
-  let bestSpan: SegmentSpan | undefined;
-  for (const span of spans) {
-    const { segment, endOffset } = span;
-    if (endOffset <= start || segment.sizeBytes === 0 || segment.baseOffset >= limit) continue;
-    const isWhole = segment.baseOffset >= start && endOffset <= limit;
+  let bestSegment: Segment | undefined;
+  for (const segment of segments) {
+    if (segment.nextOffset <= start || segment.sizeBytes === 0 || segment.baseOffset >= limit)
+      continue;
+    const isWhole = segment.baseOffset >= start && segment.nextOffset <= limit;
     const largest = isWhole
       ? await segment.largestTimestamp()
-      : await largestWithin(context, span, start, limit);
+      : await largestWithin(context, segment, start, limit);
     if (largest.timestamp <= (best?.timestamp ?? NO_TIMESTAMP)) continue;
     best = largest;
-    bestSpan = span;
+    bestSegment = segment;
   }
-  if (best === undefined || bestSpan === undefined) return undefined;
+  if (best === undefined || bestSegment === undefined) return undefined;
   const find: Find = (batch, payload) => findMaxTimestamp(batch, 0, payload);
-  return findInBatch(context, bestSpan, best.offset, find);
+  return findInBatch(context, bestSegment, best.offset, find);
 }
 
 /** Largest timestamp of the batches of one segment within [start, limit), by their headers. */
 async function largestWithin(
   context: LogContext,
-  { segment, endOffset }: SegmentSpan,
+  segment: Segment,
   start: number,
   limit: number,
 ): Promise<TimestampOffset> {
@@ -146,7 +139,7 @@ async function largestWithin(
   // Entries are largest timestamps so far: those below the limit need not be looked for again.
   const entry = times.lastBelowOffset(limit);
   let largest = entry.offset >= start ? entry : { timestamp: NO_TIMESTAMP, offset: start };
-  const reader = new SegmentReader(context, segment, endOffset);
+  const reader = new SegmentReader(context, segment);
   await reader.walk(Math.max(start, largest.offset), (window, at) => {
     const last = lastOffset(window, at);
     if (last >= limit) return false;
@@ -160,12 +153,12 @@ async function largestWithin(
 /** Where about `maxBytes` of whole batches lie; the first batch also when it is larger. */
 export async function findBytes(
   context: LogContext,
-  { segment, endOffset }: SegmentSpan,
+  segment: Segment,
   from: number,
   maxBytes: number,
   limit: number,
 ): Promise<SegmentBytes | undefined> {
-  const reader = new SegmentReader(context, segment, endOffset);
+  const reader = new SegmentReader(context, segment);
   const first = await reader.find(from);
   if (first === undefined) return undefined;
   const { offsets } = await segment.indexes();

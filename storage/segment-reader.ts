@@ -86,15 +86,15 @@ interface Taken {
 export class SegmentReader {
   readonly #context: LogContext;
   readonly #segment: Segment;
-  readonly #endOffset: number;
+  /** No offset of the segment is at or above this. */
+  readonly endOffset: number;
   /** Up to here there are whole batches; what is written meanwhile is not looked at. */
   readonly #end: number;
 
-  /** `endOffset`: no offset of the segment is at or above this. */
-  constructor(context: LogContext, segment: Segment, endOffset: number) {
+  constructor(context: LogContext, segment: Segment) {
     this.#context = context;
     this.#segment = segment;
-    this.#endOffset = endOffset;
+    this.endOffset = segment.nextOffset;
     this.#end = segment.sizeBytes;
   }
 
@@ -149,7 +149,7 @@ export class SegmentReader {
       } catch (error) {
         if (!(error instanceof DamagedRange)) throw error;
         from = error.damage.nextOffset;
-        if (from >= this.#endOffset) return undefined;
+        if (from >= this.endOffset) return undefined;
       }
     }
   }
@@ -175,7 +175,7 @@ export class SegmentReader {
 
   #range(file: DiskFile, start: number, fromOffset: number | undefined): ScanRange {
     const { baseOffset: base } = this.#segment;
-    const toOffset = this.#endOffset;
+    const toOffset = this.endOffset;
     return { file, baseOffset: base, start, end: this.#end, fromOffset, toOffset };
   }
 
@@ -346,7 +346,7 @@ export class SegmentReader {
     if (buffer.length - at < BATCH_HEADER_BYTES) return `the file ends at ${position}`;
     const base = this.#segment.baseOffset;
     const fault =
-      headerFault(buffer, at, left, base, due ?? base) ?? reachFault(buffer, at, this.#endOffset);
+      headerFault(buffer, at, left, base, due ?? base) ?? reachFault(buffer, at, this.endOffset);
     if (fault !== undefined || baseOffset(buffer, at) === due) return fault;
     const next = at + batchBytes(buffer, at);
     if (next + 8 > buffer.length) return undefined;
@@ -364,7 +364,7 @@ export class SegmentReader {
     if (known !== undefined) return known;
     const range = this.#range(file, position + 1, firstOffset);
     const next = await findBatch(range, this.#context.buffers);
-    let nextOffset = this.#endOffset;
+    let nextOffset = this.endOffset;
     if (next !== undefined) {
       const header = Buffer.alloc(BATCH_HEADER_BYTES);
       await file.read(header, 0, header.length, next);

@@ -28,6 +28,15 @@ export interface LogFolder {
   path: string;
 }
 
+/** What is known of a segment whose file is there. */
+export interface ExistingSegment {
+  readonly sizeBytes: number;
+  readonly nextOffset: number;
+  /** There is a `.txnindex` to be read. */
+  readonly hasTxnIndex: boolean;
+  readonly isClosed: boolean;
+}
+
 /** Bytes of a segment that are not what was written. */
 export interface Damage {
   readonly path: string;
@@ -48,7 +57,9 @@ export class Segment implements CachedIndexes {
   readonly baseOffset: number;
   readonly file: CachedFile;
   /** Whole batches, all written. */
-  sizeBytes: number;
+  sizeBytes = 0;
+  /** Offset after them; at most the base of the next segment. Changes with `sizeBytes`. */
+  nextOffset: number;
   /** On the wall clock: when the segment was made or opened. */
   readonly createdMs: number;
   /** Ranges known to be unreadable, by position. */
@@ -70,23 +81,22 @@ export class Segment implements CachedIndexes {
   /** Where the batches from some offsets begin: where readers stopped and will go on. */
   readonly #places = new Map<number, number>();
 
-  /** `hasTxnIndex`: there is a `.txnindex` to be read. */
+  /** A new segment; what `existing` says makes it one that is there. */
   constructor(
     context: LogContext,
     folder: LogFolder,
     baseOffset: number,
-    sizeBytes: number,
-    hasTxnIndex: boolean,
-    isClosed: boolean,
+    existing?: ExistingSegment,
   ) {
     this.#context = context;
     this.#folder = folder;
     this.baseOffset = baseOffset;
-    this.sizeBytes = sizeBytes;
-    this.isClosed = isClosed;
+    this.nextOffset = existing?.nextOffset ?? baseOffset;
+    this.sizeBytes = existing?.sizeBytes ?? 0;
+    this.isClosed = existing?.isClosed ?? false;
     this.createdMs = context.env.clock.now();
     this.file = new CachedFile(() => this.path);
-    if (!hasTxnIndex) this.#txns = new TxnIndex();
+    if (!existing?.hasTxnIndex) this.#txns = new TxnIndex();
   }
 
   get path(): string {
@@ -288,6 +298,7 @@ export class Segment implements CachedIndexes {
       position += batch.sizeBytes;
     }
     this.sizeBytes = position;
+    this.nextOffset = batches.at(-1)!.lastOffset + 1;
     if (indexes.pendingBytes >= PENDING_INDEX_BYTES) await this.storeIndexes(false);
   }
 

@@ -1,0 +1,79 @@
+/**
+ * Takes segments, or the whole folder of a log, out of use: they are renamed at once and removed
+ * after `file.delete.delay.ms`; what a stop leaves, the next start removes. Open readers finish.
+ */
+
+import path from 'node:path';
+import type { Timer } from './env.ts';
+import { SIDE_SUFFIXES } from './log-folder.ts';
+import type { Segment } from './segment.ts';
+import type { SegmentList } from './segment-list.ts';
+import { DELETED_SUFFIX, deletedFolderName, LOG_SUFFIX } from './segment-names.ts';
+
+export class SegmentRemover {
+  readonly #list: SegmentList;
+  readonly #timers = new Set<Timer>();
+
+  constructor(list: SegmentList) {
+    this.#list = list;
+  }
+
+  /** Leaves what was to be removed to the next start. */
+  stop(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  /** The file is kept open over its renaming, so that a reader that comes now finds it. */
+  async removeSegment(segment: Segment): Promise<void> {
+    const { files, env } = this.#list.context;
+    const paths = [LOG_SUFFIX, ...SIDE_SUFFIXES].map((suffix) => segment.pathOf(suffix));
+    await files.use(segment.file, async () => {
+      for (const file of paths) {
+        if ((await env.disk.stat(file)) === undefined) continue;
+        await env.disk.rename(file, file + DELETED_SUFFIX);
+      }
+      segment.suffix = DELETED_SUFFIX;
+    });
+    env.log.info({ segment: segment.path }, 'a segment was deleted');
+    this.#list.context.indexes.forget(segment);
+    this.#later(async () => {
+      files.retire(segment.file);
+      for (const file of paths) await env.disk.remove(file + DELETED_SUFFIX);
+    });
+  }
+
+  /** Renames the folder, durably. */
+  async removeAll(): Promise<void> {
+    const { segments } = this.#list;
+    for (const segment of segments) this.#list.context.indexes.forget(segment);
+    if (!this.#list.hasFolder) return;
+    const { env, files } = this.#list.context;
+    const { dataDir, topic, partition } = this.#list.place;
+    const name = deletedFolderName(topic, partition, env.random.bytes(16));
+    const target = path.join(dataDir, name);
+    await env.disk.rename(this.#list.folder.path, target);
+    this.#list.folder.path = target;
+    await env.disk.syncDir(dataDir);
+    env.log.info({ folder: target }, 'a partition was deleted');
+    this.#later(async () => {
+      for (const segment of segments) files.retire(segment.file);
+      await env.disk.removeTree(target);
+    });
+  }
+
+  /** Removes files after `file.delete.delay.ms`; at the latest the next start does it. */
+  #later(remove: () => Promise<void>): void {
+    const { clock, log } = this.#list.context.env;
+    const timer = clock.setTimer(this.#list.options.fileDeleteDelayMs, () => {
+      this.#timers.delete(timer);
+      remove().catch((error: unknown) => {
+        log.warn(
+          { err: error, folder: this.#list.folder.path },
+          'a deleted file could not be removed',
+        );
+      });
+    });
+    this.#timers.add(timer);
+  }
+}

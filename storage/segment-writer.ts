@@ -1,0 +1,206 @@
+/**
+ * Writes to the segments of one log: appends, rolls and syncs, and knows what was not synced yet
+ * and whether the log still takes anything. Its calls come one after the other.
+ */
+
+import path from 'node:path';
+import type { DiskFile } from './env.ts';
+import { LogFailed } from './errors.ts';
+import { formatPartitionMetadata, PARTITION_METADATA_FILE } from './meta-properties.ts';
+import { Segment } from './segment.ts';
+import { type BatchExtent, SegmentIndexes } from './segment-indexes.ts';
+import type { SegmentList } from './segment-list.ts';
+import { RunCursor } from './slice-builder.ts';
+import type { AbortedTxn } from './txn-index.ts';
+
+export class SegmentWriter {
+  /** Why the log takes nothing any more. */
+  failure: Error | undefined;
+  readonly #list: SegmentList;
+  /** Segments with bytes that were not synced; their files stay open. */
+  readonly #dirty = new Map<Segment, DiskFile>();
+  #isFolderSynced: boolean;
+  #areNamesSynced = true;
+
+  constructor(list: SegmentList) {
+    this.#list = list;
+    this.#isFolderSynced = list.hasFolder;
+  }
+
+  async append(
+    buffers: readonly Buffer[],
+    batches: readonly BatchExtent[],
+    aborted: readonly AbortedTxn[],
+  ): Promise<void> {
+    const run = new RunCursor(buffers);
+    let next = 0;
+    while (next < batches.length && batches[next]!.lastOffset < this.#list.endOffset) {
+      run.skip(batches[next]!.sizeBytes);
+      next++;
+    }
+    const from = this.#list.endOffset;
+    while (next < batches.length) {
+      const first = batches[next]!;
+      if (first.baseOffset < this.#list.endOffset) {
+        throw new RangeError(`a batch from ${first.baseOffset} at end ${this.#list.endOffset}`);
+      }
+      const { segment, count } = await this.#room(batches, next);
+      const taken = batches.slice(next, next + count);
+      let bytes = 0;
+      for (const batch of taken) bytes += batch.sizeBytes;
+      await this.#pin(segment);
+      await segment.write(run.take(bytes), taken, (error) => this.#fail('cut', error));
+      next += count;
+    }
+    await this.addAborted(aborted.filter((txn) => txn.lastOffset >= from));
+  }
+
+  /** The segment that takes the next batches, rolled if need be, and how many of them it takes. */
+  async #room(
+    batches: readonly BatchExtent[],
+    next: number,
+  ): Promise<{ segment: Segment; count: number }> {
+    const first = batches[next]!;
+    const active = this.#list.active ?? (await this.#startSegment(first.baseOffset));
+    const count = await this.#countFor(active, batches, next);
+    if (count > 0) return { segment: active, count };
+    await this.roll(first.baseOffset);
+    const segment = this.#list.active!;
+    return { segment, count: await this.#countFor(segment, batches, next) };
+  }
+
+  async #countFor(segment: Segment, batches: readonly BatchExtent[], next: number) {
+    const options = this.#list.options;
+    const firstTimestamp =
+      segment.sizeBytes === 0 ? batches[next]!.maxTimestamp : await segment.firstTimestamp();
+    let rollAt = firstTimestamp + options.segmentMs;
+    if (firstTimestamp < 0) {
+      const age = this.#list.context.env.clock.now() - segment.createdMs;
+      rollAt = age > options.segmentMs ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+    }
+    const indexes = await segment.indexes();
+    return indexes.room(batches, next, segment.sizeBytes, options, rollAt);
+  }
+
+  /**
+   * The closed segment is synced before the next one gets its first byte: whatever a power cut
+   * takes, only the last segment of a log can be torn.
+   */
+  async roll(baseOffset: number): Promise<void> {
+    const active = this.#list.active;
+    if (active !== undefined && active.baseOffset === baseOffset) return;
+    if (active !== undefined) {
+      (await active.indexes()).seal();
+      await active.storeIndexes(true);
+      await this.#syncSegment(active);
+      active.isClosed = true;
+      this.#list.context.indexes.touch(active);
+    }
+    await this.#startSegment(baseOffset);
+  }
+
+  async #startSegment(baseOffset: number): Promise<Segment> {
+    await this.#ensureFolder();
+    const segment = new Segment(this.#list.context, this.#list.folder, baseOffset);
+    segment.setOptions(this.#list.options);
+    segment.startIndexes(new SegmentIndexes(baseOffset));
+    this.#list.context.files.adopt(
+      segment.file,
+      await this.#list.context.env.disk.open(segment.path, 'create'),
+    );
+    this.#areNamesSynced = false;
+    this.#list.segments.push(segment);
+    return segment;
+  }
+
+  async #ensureFolder(): Promise<void> {
+    if (this.#list.hasFolder) return;
+    const { disk } = this.#list.context.env;
+    await disk.makeDir(this.#list.folder.path);
+    const metadata = path.join(this.#list.folder.path, PARTITION_METADATA_FILE);
+    await disk.remove(metadata);
+    const file = await disk.open(metadata, 'create');
+    try {
+      await file.write([formatPartitionMetadata(this.#list.place.topicId)], 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    this.#list.hasFolder = true;
+  }
+
+  async addAborted(aborted: readonly AbortedTxn[]): Promise<Set<Segment>> {
+    const changed = new Set<Segment>();
+    for (const txn of aborted) {
+      const [segment] = this.#list.from(txn.lastOffset);
+      if (segment === undefined) continue;
+      (await segment.txns()).append(txn);
+      changed.add(segment);
+    }
+    return changed;
+  }
+
+  async #pin(segment: Segment): Promise<void> {
+    if (this.#dirty.has(segment)) return;
+    this.#dirty.set(segment, await this.#list.context.files.acquire(segment.file));
+  }
+
+  #unpin(segment: Segment): void {
+    this.#dirty.delete(segment);
+    this.#list.context.files.release(segment.file);
+  }
+
+  /** Lets go of the files. */
+  async stop(): Promise<void> {
+    for (const segment of [...this.#dirty.keys()]) this.#unpin(segment);
+    await this.#list.context.files.settled();
+  }
+
+  async sync(): Promise<void> {
+    for (const segment of [...this.#dirty.keys()]) await this.#syncSegment(segment);
+    const { disk } = this.#list.context.env;
+    if (!this.#areNamesSynced) await this.#final(disk.syncDir(this.#list.folder.path));
+    this.#areNamesSynced = true;
+    if (this.#list.hasFolder && !this.#isFolderSynced) {
+      await this.#final(disk.syncDir(this.#list.place.dataDir));
+      this.#isFolderSynced = true;
+    }
+  }
+
+  async #syncSegment(segment: Segment): Promise<void> {
+    const file = this.#dirty.get(segment);
+    if (file !== undefined) await this.#final(file.sync());
+    const { table } = await segment.txns();
+    if (table.pendingBytes > 0) await segment.storeTxns();
+    if (file !== undefined) this.#unpin(segment);
+  }
+
+  /** A sync that fails is never tried again: the pages may be clean now and not on the disk. */
+  async #final(sync: Promise<void>): Promise<void> {
+    try {
+      await sync;
+    } catch (error) {
+      this.#fail('sync', error);
+      throw error;
+    }
+  }
+
+  #fail(what: string, error: unknown): void {
+    const { log } = this.#list.context.env;
+    log.error(
+      { err: error, folder: this.#list.folder.path },
+      `${what} failed: the log takes no more`,
+    );
+    this.failure ??= new LogFailed(`${this.#list.folder.path}: ${what} failed`, { cause: error });
+  }
+
+  async storeIndexes(): Promise<void> {
+    for (const segment of this.#list.segments) {
+      const isActive = segment === this.#list.active;
+      if (!isActive && segment.heldBytes === 0) continue;
+      const indexes = await segment.indexes();
+      if (isActive) indexes.seal();
+      await segment.storeIndexes(false);
+    }
+  }
+}
