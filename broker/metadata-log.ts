@@ -35,6 +35,10 @@ import {
   writeSnapshot,
 } from './metadata-snapshot.ts';
 
+/** Kafka 4.4's level of the metadata's format: KRaft's tools look for it before all else. */
+const METADATA_VERSION = { name: 'metadata.version', featureLevel: 33 };
+const FORMAT: NewMetadataRecord = { kind: 'FeatureLevelRecord', value: METADATA_VERSION };
+
 /** How much of the log is read at once. */
 const READ_BYTES = 1024 * 1024;
 
@@ -126,14 +130,15 @@ export class MetadataLog {
 
   /**
    * Appends records as one batch: all of them or none. They are in `planned` at once, and in
-   * `committed` when this resolves.
+   * `committed` when this resolves. The first append of all tells the format too.
    */
   async append(records: readonly NewMetadataRecord[]): Promise<void> {
     if (records.length === 0) return;
     if (this.#uncertain) await this.recover();
+    const isFirst = this.#planned.feature(METADATA_VERSION.name) === undefined;
     const nowMs = this.#env.clock.now();
     const batch = buildBatch({
-      records: records.map((record) => ({
+      records: (isFirst ? [FORMAT, ...records] : records).map((record) => ({
         key: null,
         value: encodeMetadataRecord(record),
         timestamp: nowMs,

@@ -14,7 +14,7 @@ import { partitionRecord, ResourceType, type TopicImage } from './metadata-image
 import type { MetadataLog } from './metadata-log.ts';
 import type { MetadataRecord, NewMetadataRecord } from './metadata-records.ts';
 import { Partition, type PartitionServices } from './partition.ts';
-import { collisionKey, isInternalTopic, topicNameFault } from './topic-names.ts';
+import { collisionKey, isInternalTopic, METADATA_TOPIC, topicNameFault } from './topic-names.ts';
 import {
   checkIncrease,
   checkRecordCount,
@@ -217,9 +217,13 @@ export class Topics {
 
   /**
    * The topic of a name that a client asked for, made with the defaults when there is none. All
-   * that ask at the same time get the one that is made. Throws ProtocolError.
+   * that ask at the same time get the one that is made. The broker's own topics are made by what
+   * needs them, with settings of their own. Throws ProtocolError.
    */
-  autoCreate(name: string): Promise<Topic> {
+  async autoCreate(name: string): Promise<Topic> {
+    if (name === METADATA_TOPIC || (isInternalTopic(name) && !this.#byName.has(name))) {
+      throw new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION');
+    }
     return this.#ensure({
       name,
       numPartitions: -1,

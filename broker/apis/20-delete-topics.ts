@@ -49,7 +49,9 @@ class Selection {
   constructor(context: RequestContext, request: Request) {
     this.#context = context;
     const topics = wanted(request);
-    const names = countsOf(topics.flatMap(({ name }) => (name === null ? [] : [name])));
+    const names = countsOf(
+      topics.flatMap(({ name, topicId }) => (name !== null && topicId === ZERO_UUID ? [name] : [])),
+    );
     const ids = countsOf(topics.flatMap(({ name, topicId }) => (name === null ? [topicId] : [])));
     for (const { name, topicId } of topics) {
       if (name !== null && topicId !== ZERO_UUID) {

@@ -15,7 +15,6 @@ import {
 import type { Decoded, Input } from '../../protocol/schema.ts';
 import { api } from '../api.ts';
 import {
-  CONFIG_TYPES,
   type ConfigEntry,
   ConfigSource,
   type DescribeOptions,
@@ -30,6 +29,9 @@ import { topicNameFault } from '../topic-names.ts';
 type Request = Decoded<typeof DescribeConfigsRequest>;
 type Resource = Request['resources'][number];
 type Result = Input<typeof DescribeConfigsResponse>['results'][number];
+
+/** What Kafka says of a logger's level. */
+const UNKNOWN_TYPE = 0;
 
 function invalid(message: string): never {
   throw new ProtocolError('INVALID_REQUEST', message);
@@ -69,7 +71,7 @@ function loggerEntries(services: Services, name: string, options: DescribeOption
     configSource: ConfigSource.brokerLogger,
     isSensitive: false,
     synonyms: [],
-    configType: CONFIG_TYPES.string,
+    configType: UNKNOWN_TYPE,
     documentation: null,
   };
   return [level];
@@ -91,7 +93,16 @@ function entriesOf(services: Services, resource: Resource, options: DescribeOpti
       if (resourceName === '') invalid('Group name must not be empty');
       return [];
     default:
-      return invalid(`Unexpected resource type ${resourceType} for resource ${resourceName}`);
+      return [];
+  }
+}
+
+/** As in Kafka, one resource of an unknown type makes the whole request invalid. */
+function checkTypes(resources: readonly Resource[]): void {
+  const known: readonly number[] = Object.values(ResourceType);
+  for (const { resourceType, resourceName } of resources) {
+    if (known.includes(resourceType)) continue;
+    invalid(`Unexpected resource type ${resourceType} for resource ${resourceName}`);
   }
 }
 
@@ -118,10 +129,11 @@ export const describeConfigs = api({
   versions: '1-4',
   request: DescribeConfigsRequest,
   response: DescribeConfigsResponse,
-  handle: ({ services }, request) => ({
-    throttleTimeMs: 0,
-    results: request.resources.map((resource) => describe(services, request, resource)),
-  }),
+  handle({ services }, request) {
+    checkTypes(request.resources);
+    const results = request.resources.map((resource) => describe(services, request, resource));
+    return { throttleTimeMs: 0, results };
+  },
   onError: (_context, request, errorCode, errorMessage) => ({
     throttleTimeMs: 0,
     results: request.resources.map(({ resourceType, resourceName }) => ({

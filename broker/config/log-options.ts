@@ -23,6 +23,11 @@ export const NO_CLEANER = 'this version keeps all records: it has neither retent
 
 const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const;
 
+/** Zero would drop every record at once: Kafka does not take it either. */
+function retentionFault(time: number | null): string | undefined {
+  return time === 0 ? 'it takes at least 1, or -1 for no limit' : undefined;
+}
+
 /** gzip knows 1 to 9, and -1 for its own default. */
 function gzipLevelFault(level: number): string | undefined {
   return level === -1 || (level >= 1 && level <= 9)
@@ -172,15 +177,21 @@ export const topicDefaultOptions = {
     doc: 'A partition larger than this drops its oldest segments; -1 is no limit.',
   }),
   'log.retention.ms': optionalLong({
+    min: -1,
+    fault: retentionFault,
     dynamic: 'cluster-wide',
     inert: NO_CLEANER,
     doc: 'Segments older than this are dropped, -1 never; log.retention.minutes when not set.',
   }),
   'log.retention.minutes': optionalInt({
+    min: -1,
+    fault: retentionFault,
     inert: NO_CLEANER,
     doc: 'log.retention.ms in minutes, where that is not set; log.retention.hours when not set.',
   }),
   'log.retention.hours': int(168, {
+    min: -1,
+    fault: retentionFault,
     inert: NO_CLEANER,
     doc: 'The retention in hours, where neither milliseconds nor minutes are set.',
   }),

@@ -99,7 +99,7 @@ export function brokerValue(broker: Config, option: TopicOption): OptionValueTyp
   for (const { name, factor } of option.counterparts) {
     const value: OptionValueType = broker.get(name);
     if (value === null) continue;
-    return typeof value === 'number' && factor !== 1 ? value * factor : value;
+    return typeof value === 'number' && value > 0 ? value * factor : value;
   }
   return option.default;
 }

@@ -30,13 +30,17 @@ function like<N extends BrokerName>(name: N): TopicOption<ValueOf<N>> {
   return { ...option, dynamic: 'cluster-wide', counterparts: [{ name, factor: 1 }] };
 }
 
-/** The topic's form of a time that a broker may be told in several units, finest first. */
+/**
+ * The topic's form of a time that a broker may be told in several units, finest first. What the
+ * broker's start refuses beyond the bounds, a topic takes.
+ */
 function time(byDefault: number, name: BrokerName, ...coarser: Counterpart[]): TopicOption<number> {
   const option = topicDefaultOptions[name] as unknown as Option<number>;
   return {
     ...option,
     default: byDefault,
     dynamic: 'cluster-wide',
+    fault: () => undefined,
     counterparts: [{ name, factor: 1 }, ...coarser],
   };
 }

@@ -32,6 +32,8 @@ interface KafkaConfiguration {
   readonly name: string;
   readonly type: string;
   readonly default: string | null;
+  /** `[0,...]`, `[1,...,9]`, a list of words, or null for anything. */
+  readonly valid: string | null;
 }
 
 const fromSource = import.meta.url.endsWith('.ts');
@@ -118,6 +120,36 @@ function compare(t: Test, theirs: KafkaConfiguration, option: Option): void {
   const theirDefault = text === '(none)' ? (option.kind === 'list' ? '' : null) : text;
   const expected = OWN_DEFAULTS.has(theirs.name) ? OWN_DEFAULTS.get(theirs.name) : theirDefault;
   t.equal(formatValue(option, option.default), expected, `default of ${theirs.name}`);
+  if (CHECKED_AT_START.has(theirs.name)) return;
+  if (option.kind === 'int' || option.kind === 'short' || option.kind === 'long') {
+    t.equal(boundsOf(option), theirBounds(theirs, option), `bounds of ${theirs.name}`);
+  }
+}
+
+/** Bounds that Kafka does not declare, and checks when it starts. */
+const CHECKED_AT_START = new Set([
+  'broker.id',
+  'log.flush.interval.ms',
+  'log.retention.hours',
+  'log.retention.minutes',
+  'log.retention.ms',
+  'log.roll.jitter.ms',
+  'log.roll.ms',
+]);
+
+/** Bounds as Kafka writes them; the bounds that the kind has anyway are left out. */
+function boundsOf(option: Option): string {
+  const bits = { int: 31, short: 15 }[option.kind as string] ?? 63;
+  const min = option.min === -(2 ** bits) ? undefined : option.min;
+  const max = option.max === 2 ** bits - 1 ? undefined : option.max;
+  return `${min ?? ''}...${max ?? ''}`;
+}
+
+function theirBounds(theirs: KafkaConfiguration, option: Option): string {
+  const match = /^\[(-?\d+),\.\.\.(?:,(-?\d+))?\]( or -1)?$/.exec(theirs.valid ?? '');
+  if (match === null) return '...';
+  // What has a hole is checked by hand.
+  return match[3] === undefined ? `${match[1]}...${match[2] ?? ''}` : boundsOf(option);
 }
 
 t.test('all topic options of Apache Kafka are known, with its types and defaults', async (t) => {
@@ -222,6 +254,7 @@ t.test('an illegal value stops the start, naming key, value, source and range', 
   t.throws(start('log.cleaner.min.cleanable.ratio=1.5'), /a number from 0 to 1/);
   t.throws(start('log.retention.bytes=99999999999999999999'), /64 bits/);
   t.throws(start('compression.gzip.level=0'), /from 1 to 9, or -1/);
+  t.throws(start('log.retention.ms=0'), /at least 1, or -1/);
   t.throws(start('log.dirs=/a,/b'), /one folder/);
   t.throws(start('log.cleanup.policy=compact,shrink'), /a list of compact, delete/);
   t.throws(

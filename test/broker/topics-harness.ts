@@ -164,3 +164,17 @@ export function versionsOf(api: AnyApi): number[] {
   const { first, last } = parseRange(api.versions);
   return Array.from({ length: last - first + 1 }, (_unused, index) => first + index);
 }
+
+/** The promise is rejected with Kafka's error of a name. */
+export async function rejectsWith(
+  t: Test,
+  promise: Promise<unknown>,
+  errorName: string,
+  what?: string,
+): Promise<void> {
+  const outcome = await promise.then(
+    () => 'nothing',
+    (error: unknown) => error,
+  );
+  t.match(outcome, { errorName }, what ?? errorName);
+}

@@ -1,17 +1,8 @@
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { knownTopics, type TopicListener } from '../../broker/topics.ts';
 import { LogFailed } from '../../storage/errors.ts';
 import { settle } from './harness.ts';
-import { makeWorld, newTopic, startTopics, TestTopics } from './topics-harness.ts';
-
-/** The promise is rejected with Kafka's error of a name. */
-async function rejectsWith(t: Test, promise: Promise<unknown>, errorName: string, what?: string) {
-  const outcome = await promise.then(
-    () => 'nothing',
-    (error: unknown) => error,
-  );
-  t.match(outcome, { errorName }, what ?? errorName);
-}
+import { makeWorld, newTopic, rejectsWith, startTopics, TestTopics } from './topics-harness.ts';
 
 t.test('a topic is there when its creation is answered, by name and by id', async (t) => {
   const { topics, world } = await startTopics(t, { 'num.partitions': '4' });
