@@ -13,9 +13,6 @@ export interface Deadline extends Ranked {
   expire(): void;
 }
 
-/** The longest delay that a timer takes: 2^31 - 1 ms. Longer ones are waited for in parts. */
-const MAX_TIMER_MS = 0x7fff_ffff;
-
 /** The deadlines of one broker. */
 export class Deadlines {
   readonly #clock: Clock;
@@ -58,8 +55,7 @@ export class Deadlines {
   #arm(at: number, delayMs: number): void {
     this.#timer?.cancel();
     this.#timerAt = at;
-    const delay = Math.min(Math.max(0, delayMs), MAX_TIMER_MS);
-    this.#timer = this.#clock.setTimer(delay, () => this.#fire());
+    this.#timer = this.#clock.setTimer(Math.max(0, delayMs), () => this.#fire());
   }
 
   #fire(): void {

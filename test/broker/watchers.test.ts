@@ -142,17 +142,6 @@ t.test('a shorter deadline that comes later moves the timer', async (t) => {
   t.equal(clock.waiting, 1);
 });
 
-t.test('a deadline beyond what a timer takes is waited for in parts', async (t) => {
-  const { clock, deadlines } = setUp();
-  let expired = 0;
-  const item = { rank: 0, heapIndex: -1, expire: () => expired++ };
-  deadlines.add(item, 2 ** 32);
-  clock.advance(2 ** 31);
-  t.equal(expired, 0);
-  clock.advance(2 ** 31);
-  t.equal(expired, 1);
-});
-
 t.test('a watcher ends with its connection, and leaves nothing there otherwise', async (t) => {
   const { watchers } = setUp();
   const list = new WatchList();
