@@ -19,6 +19,8 @@ export class JournalFile<Source> {
   readonly pins = new Map<Source, number>();
   /** Logs whose newest lease stands here. */
   readonly leases = new Set<Source>();
+  /** Written to since the last sync began. */
+  isUnsynced = false;
   /** Where the next group goes. */
   position = JOURNAL_HEADER_BYTES;
   /** Bytes the file has. */
@@ -39,10 +41,6 @@ export class JournalFile<Source> {
 
   get sizeBytes(): number {
     return this.#allocated;
-  }
-
-  get isPinned(): boolean {
-    return this.pins.size > 0 || this.leases.size > 0;
   }
 
   /** Begins a new use of the file: a new generation makes all that it holds meaningless. */
