@@ -212,7 +212,8 @@ export function findGroup(piece: Buffer, from: number): number {
 }
 
 function decodeEntry(file: Buffer, at: number): JournalEntry {
-  const topicId = file.subarray(at + 1, at + 1 + UUID_BYTES);
+  // Copied: a reader of the journal reuses its buffer while it keeps the entries.
+  const topicId = Buffer.from(file.subarray(at + 1, at + 1 + UUID_BYTES));
   const partition = file.readInt32BE(at + 17);
   if (file.readUInt8(at) === 2) {
     return { kind: 'lease', topicId, partition, leaseEnd: readInt64(file, at + 21) };
