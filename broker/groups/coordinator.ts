@@ -27,6 +27,7 @@ import {
   type CommitRequest,
   commitOffsets,
   deleteGroups,
+  deleteOffsetsOfLost,
   deleteTopicOffsets,
   expireOffsets,
   type FetchedTopic,
@@ -346,6 +347,8 @@ export class GroupCoordinator {
       shard.close('COORDINATOR_NOT_AVAILABLE');
       return;
     }
+    await deleteOffsetsOfLost(shard, (name) => this.#services.topics.get(name) !== undefined);
+    if (this.#isClosed) return;
     shard.unavailable = undefined;
     const tookMs = Math.round(env.clock.monotonic() - startMs);
     env.log.info({ partition: shard.partition, groups: shard.size, tookMs }, 'groups were loaded');

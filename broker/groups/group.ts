@@ -283,6 +283,8 @@ export class Group extends GroupRebalance {
           this.touch(old);
           return;
         }
+        // Its session may have ended while it waited for this.
+        this.touch(member);
         const isLeader = this.members.isLeader(member.id);
         const result = this.joinResult(member);
         this.members.answerJoin(

@@ -200,6 +200,27 @@ export async function deleteTopicOffsets(shard: Shard, topic: string): Promise<v
   await removal.run();
 }
 
+/**
+ * Deletes what was committed for topics that are not there: one was deleted, and the process ended
+ * before its offsets were. A new topic of that name must not be read from where the old one ended.
+ */
+export async function deleteOffsetsOfLost(
+  shard: Shard,
+  isThere: (topic: string) => boolean,
+): Promise<void> {
+  const removal = new Removal(shard);
+  for (const entry of shard.entries) {
+    const lost = entry.offsets.partitionsToDelete().filter(({ topic }) => !isThere(topic));
+    removal.offsets(entry, lost);
+    if (lost.length === 0) continue;
+    shard.host.log.info(
+      { group: shown(entry.group.id), offsets: lost.length },
+      'offsets of deleted topics were deleted',
+    );
+  }
+  await removal.run();
+}
+
 /** Deletes offsets that have outlived their retention, and groups of which nothing is left. */
 export async function expireOffsets(
   shard: Shard,

@@ -91,9 +91,12 @@ export class FakeTopics {
   /** While set, making the topic fails with it. */
   failure: Error | undefined;
   topic: FakeOffsetsTopic | undefined;
+  /** Other topics that are there. */
+  readonly names = new Set(['t', 'u']);
 
   get(name: string): FakeOffsetsTopic | undefined {
-    return name === '__consumer_offsets' ? this.topic : undefined;
+    if (name === '__consumer_offsets') return this.topic;
+    return this.names.has(name) ? new FakeOffsetsTopic(1) : undefined;
   }
 
   async ensureInternal(

@@ -100,6 +100,24 @@ t.test('nobody is told of the new id before it is durable', async (t) => {
   });
 });
 
+t.test('a session that would end while the new id is recorded begins anew', async (t) => {
+  const { world } = staticGroup('a', 'b');
+  const alive = () => world.group.heartbeat(world.group.members.leaderId!, 'a', 2);
+  world.isHeld = true;
+  const join = world.join({ instanceId: 'b' });
+  for (let waitedMs = 0; waitedMs < SESSION_MS; waitedMs += 5000) {
+    t.equal(alive(), 'NONE');
+    world.clock.advance(5000);
+  }
+  world.settle();
+  t.match(join.result, { error: 'NONE' });
+  for (let waitedMs = 0; waitedMs < SESSION_MS; waitedMs += 5000) {
+    t.equal(alive(), 'NONE');
+    world.clock.advance(5000);
+  }
+  t.equal(alive(), 'REBALANCE_IN_PROGRESS', 'it was silent');
+});
+
 t.test('a rebalance that begins before the new id is durable answers it', async (t) => {
   const { world, id } = staticGroup('a', 'b');
   world.isHeld = true;
