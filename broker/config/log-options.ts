@@ -45,6 +45,7 @@ export const topicDefaultOptions = {
     doc: 'Replicas of a topic that is created without a number; always taken as 1.',
   }),
   'offsets.topic.replication.factor': short(1, {
+    kafkaDefault: '3',
     min: 1,
     inert: ONE_NODE,
     doc: 'Replicas of __consumer_offsets.',
@@ -157,11 +158,12 @@ export const topicDefaultOptions = {
     doc: 'Whether a new segment takes its full size on the disk at once.',
   }),
   'log.flush.interval.messages': long(1, {
+    kafkaDefault: '9223372036854775807',
     min: 1,
     dynamic: 'cluster-wide',
     doc:
-      'After how many records the log is synced. With 1, the default here, acks=all is answered ' +
-      'when the records are safe from a power cut; Apache Kafka’s default is never.',
+      'After how many records the log is synced. With 1 acks=all is answered when the records ' +
+      'are safe from a power cut.',
   }),
   'log.flush.interval.ms': optionalLong({
     min: 0,
@@ -269,6 +271,7 @@ export const storageOptions = {
         : undefined,
   }),
   'log.dir': list(['data'], {
+    kafkaDefault: '/tmp/kafka-logs',
     doc: 'The folder with the data, where log.dirs is not set.',
     fault: (folders) =>
       folders.length === 1

@@ -1,9 +1,20 @@
 /** Broker options of listeners, connections, identity, memory; Kafka's names unless `own`. */
 
-import { bool, int, list, long, optionalInt, optionalList, optionalText, text } from './option.ts';
+import {
+  bool,
+  choice,
+  int,
+  list,
+  long,
+  optionalInt,
+  optionalList,
+  optionalText,
+  text,
+} from './option.ts';
 
 export const networkOptions = {
   listeners: list(['PLAINTEXT://127.0.0.1:9092'], {
+    kafkaDefault: 'PLAINTEXT://:9092',
     doc:
       'Where the broker listens, as NAME://host:port separated by commas. An empty host means ' +
       'all interfaces, port 0 lets the system choose. The name, or what ' +
@@ -97,9 +108,8 @@ export const requestOptions = {
     doc: 'How many members a classic group may have.',
   }),
   'group.initial.rebalance.delay.ms': int(0, {
-    doc:
-      'How long the first rebalance of an empty group waits for further members. Apache Kafka ' +
-      'waits 3000 ms; here nobody waits unless it is set.',
+    kafkaDefault: '3000',
+    doc: 'How long the first rebalance of an empty group waits for further members.',
   }),
   'offset.metadata.max.bytes': int(4096, {
     doc: 'The longest metadata text that may be committed with an offset.',
@@ -143,13 +153,9 @@ export const requestOptions = {
     min: 8388608,
     doc: 'Segment size of __cluster_metadata.',
   }),
-  'log.level': text('info', {
+  'log.level': choice(['debug', 'info', 'warn', 'error'], 'info', {
     own: true,
-    doc: 'How much the broker writes to its own log: debug, info, warn or error.',
-    fault: (value) =>
-      ['debug', 'info', 'warn', 'error'].includes(value)
-        ? undefined
-        : 'it takes debug, info, warn or error',
+    doc: 'How much the broker writes to its own log.',
   }),
   'auto.create.topics.enable': bool(true, {
     doc: 'Whether naming an unknown topic in a Metadata request creates it.',

@@ -37,6 +37,8 @@ export interface Option<T extends OptionValueType = OptionValueType> {
   readonly inert: string | undefined;
   /** Not one of Kafka's names. */
   readonly own: boolean;
+  /** Kafka's default, where ours is another. */
+  readonly kafkaDefault: string | undefined;
   /** A further check: what is wrong with a value, or undefined. */
   fault(value: T): string | undefined;
 }
@@ -49,6 +51,7 @@ interface Details<T> {
   readonly dynamic?: Dynamic;
   readonly inert?: string;
   readonly own?: boolean;
+  readonly kafkaDefault?: string;
   readonly fault?: (value: T) => string | undefined;
 }
 
@@ -67,6 +70,7 @@ function option<T extends OptionValueType>(
     dynamic: details.dynamic ?? 'read-only',
     inert: details.inert,
     own: details.own ?? false,
+    kafkaDefault: details.kafkaDefault,
     fault: details.fault ?? (() => undefined),
   };
 }
