@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import { codec, compileCodec } from '../../protocol/compile.ts';
@@ -32,6 +34,31 @@ t.test('compiled text agrees with the walk, and decodes what was encoded', async
     );
     t.pass(`${message.name} ${version}`);
   }
+});
+
+t.test('where text may not become code, the walk does its work', async (t) => {
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const imported = (file: string) =>
+    JSON.stringify(new URL(`../../protocol/${file}.${ending}`, import.meta.url).href);
+  const program = `
+    import { codec } from ${imported('compile')};
+    import { HeartbeatRequest } from ${imported('messages/heartbeat')};
+    import { Reader } from ${imported('reader')};
+    import { Writer } from ${imported('writer')};
+    const writer = new Writer();
+    const made = codec(HeartbeatRequest, 4);
+    made.encode(writer, { groupId: 'g', generationId: 6, memberId: 'm' });
+    const value = made.decode(new Reader(Buffer.concat(writer.finish())));
+    process.stdout.write(JSON.stringify(value));
+  `;
+  const flags = ['--disallow-code-generation-from-strings', '--input-type=module'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, '--eval', program]);
+  t.strictSame(JSON.parse(stdout), {
+    groupId: 'g',
+    generationId: 6,
+    memberId: 'm',
+    groupInstanceId: null,
+  });
 });
 
 t.test('a codec is made once for each version', async (t) => {

@@ -1,6 +1,16 @@
+import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import t from 'tap';
 import { crc32c, crc32cPortable } from '../../protocol/crc32c.ts';
+
+function isNativeInstalled(): boolean {
+  try {
+    createRequire(import.meta.url).resolve('@node-rs/crc32');
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** RFC 3720, B.4, and the check value of the CRC catalogue. */
 const VECTORS: [Buffer, number][] = [
@@ -20,7 +30,7 @@ t.test('both implementations give the published sums', async (t) => {
 });
 
 t.test('the native module is what runs where it is installed', async (t) => {
-  t.not(crc32c, crc32cPortable);
+  t.equal(crc32c !== crc32cPortable, isNativeInstalled());
 });
 
 t.test('both agree on any bytes at any place of a buffer', async (t) => {

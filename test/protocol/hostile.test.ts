@@ -46,25 +46,23 @@ t.test('a message cut at any byte is malformed', async (t) => {
   }
 });
 
-const EVIL = [
-  'ffffffff',
-  '7fffffff',
-  '80000000',
-  'fffffffe',
-  'ffffffff0f',
-  'ffffffffff',
-  '8080808000',
-].map((hex) => Buffer.from(hex, 'hex'));
+const hex = (text: string) => Buffer.from(text, 'hex');
+/** Lengths and counts as an int32 holds them, written over what is there. */
+const EVIL_WORDS = ['ffffffff', '7fffffff', '80000000', 'fffffffe'].map(hex);
+/** And as varints, put in the place of one byte. */
+const EVIL_VARINTS = ['ffffffff0f', 'ffffffffff', '8080808000', '8080808008'].map(hex);
 
 t.test('an evil length or count in any place is malformed or harmless', async (t) => {
   for (const { message, version } of messageVersions) {
     const bytes = soundBytes(message, version);
     for (let at = 0; at < bytes.length; at++) {
-      for (const evil of EVIL) {
+      for (const word of EVIL_WORDS) {
         const overwritten = Buffer.from(bytes);
-        evil.copy(overwritten, at);
+        word.copy(overwritten, at);
         decodeHostile(message, version, overwritten);
-        const inserted = Buffer.concat([bytes.subarray(0, at), evil, bytes.subarray(at + 1)]);
+      }
+      for (const varint of EVIL_VARINTS) {
+        const inserted = Buffer.concat([bytes.subarray(0, at), varint, bytes.subarray(at + 1)]);
         decodeHostile(message, version, inserted);
       }
     }
