@@ -92,7 +92,9 @@ export class JournalSeries {
     await disk.makeDir(dir);
     const name = `${String(this.#nextFileNumber++).padStart(8, '0')}.journal`;
     const file = await disk.open(path.join(dir, name), 'create');
+    // The folder itself may be new, too.
     await disk.syncDir(dir);
+    await disk.syncDir(path.dirname(dir));
     this.#free.push(new JournalFile<JournalSource>(file, 0));
   }
 

@@ -237,7 +237,7 @@ export class Journal {
   }
 
   #writeFailed(taken: readonly Taken[], error: Error): void {
-    for (const { source } of taken) source.onWriteFailed(error);
+    for (const { source } of taken) this.#dirty.add(source);
     this.#stall(error);
   }
 

@@ -44,6 +44,7 @@ export async function openStoreFolder(
 ): Promise<StoreFolder> {
   const { disk } = env;
   await disk.makeDir(dataDir);
+  await disk.syncDir(path.dirname(path.resolve(dataDir)));
   const lock = await lockFolder(env, dataDir);
   try {
     const clusterId = await identify(env, dataDir, nodeId);
