@@ -17,7 +17,7 @@ import { type Decoded, type Input, ZERO_UUID } from '../../protocol/schema.ts';
 import { CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS } from '../acl-operations.ts';
 import { api, type RequestContext } from '../api.ts';
 import { blameOf, errorCodeOf } from '../error-map.ts';
-import { topicNameFault } from '../topic-names.ts';
+import { isInternalTopic, topicNameFault } from '../topic-names.ts';
 import type { Topic } from '../topics.ts';
 
 type Request = Decoded<typeof MetadataRequest>;
@@ -54,22 +54,33 @@ function describe(context: RequestContext, request: Request, topic: Topic): Topi
       replicaNodes: nodes,
       isrNodes: nodes,
     })),
-    topicAuthorizedOperations: request.includeTopicAuthorizedOperations
-      ? TOPIC_OPERATIONS
-      : OPERATIONS_NOT_ASKED,
+    topicAuthorizedOperations: operationsOf(request),
   };
+}
+
+function operationsOf(request: Request): number {
+  return request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : OPERATIONS_NOT_ASKED;
 }
 
 function unknownId(topicId: string): TopicAnswer {
   return { errorCode: ErrorCode.UNKNOWN_TOPIC_ID, name: null, topicId, partitions: [] };
 }
 
-function unknownName(name: string): TopicAnswer {
-  const errorCode =
-    topicNameFault(name) === undefined
-      ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-      : ErrorCode.INVALID_TOPIC_EXCEPTION;
-  return { errorCode, name, partitions: [] };
+/** A topic of a name that is not there, and why. */
+function missing(request: Request, name: string, errorCode: number): TopicAnswer {
+  return {
+    errorCode,
+    name,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: operationsOf(request),
+  };
+}
+
+function unknownName(request: Request, name: string): TopicAnswer {
+  const error =
+    topicNameFault(name) === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION';
+  return missing(request, name, ErrorCode[error]);
 }
 
 function asksForAll(request: Request, version: number): boolean {
@@ -106,7 +117,7 @@ async function create(
       const { clientId } = context;
       env.log.error({ topic: name, clientId, err: error }, 'topic could not be created');
     }
-    return { errorCode, name, partitions: [] };
+    return missing(request, name, errorCode);
   }
 }
 
@@ -134,9 +145,9 @@ export const metadata = api({
     for (const name of names) {
       const topic = topics.get(name);
       if (topic !== undefined) answers.push(describe(context, request, topic));
-      else if (!mayCreate) answers.push(unknownName(name));
+      else if (!mayCreate) answers.push(unknownName(request, name));
       else {
-        const at = answers.push(unknownName(name)) - 1;
+        const at = answers.push(unknownName(request, name)) - 1;
         creations.push(
           create(context, request, name).then((answer) => {
             answers[at] = answer;
