@@ -197,16 +197,19 @@ export class Writer {
   beginTag(tag: number): number {
     this.unsignedVarint(tag);
     this.reserve(1);
-    return this.#at - this.#start;
+    return this.sizeBytes;
   }
 
   /** Ends a tagged field: its size, known only now, is put before it. */
   endTag(mark: number): void {
-    const length = this.#at - this.#start - mark;
+    const length = this.sizeBytes - mark;
+    if (length > this.#at - this.#start) {
+      throw new RangeError('a foreign slice cannot stand in a tagged field');
+    }
     const lengthBytes = varintBytes(length);
     if (lengthBytes > 1) this.reserve(lengthBytes - 1);
-    const from = this.#start + mark;
     const end = this.#at;
+    const from = end - length - lengthBytes + 1;
     this.buffer.copyWithin(from + lengthBytes - 1, from, from + length);
     this.#at = from - 1;
     this.unsignedVarint(length);

@@ -303,3 +303,17 @@ t.test('records are given as one buffer or several, small ones are copied', asyn
     t.equal(r.bytesLeft, 0);
   }
 });
+
+t.test('a large slice in a tagged field is refused, before one it may stand', async (t) => {
+  const writer = new Writer();
+  writer.records(Buffer.alloc(5000, 3));
+  let mark = writer.beginTag(1);
+  writer.int32(7);
+  writer.endTag(mark);
+  const bytes = Buffer.concat(writer.finish());
+  t.strictSame(bytes.subarray(5004), Buffer.of(1, 4, 0, 0, 0, 7));
+  const other = new Writer();
+  mark = other.beginTag(1);
+  other.records(Buffer.alloc(5000));
+  t.throws(() => other.endTag(mark), RangeError);
+});
