@@ -19,7 +19,7 @@ import type { Clock } from '../storage/env.ts';
 import type { ClientConnection } from './api.ts';
 import { type Dispatcher, UnanswerableRequest } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, type InboxOwner } from './inbox.ts';
 import { type LimitedLog, shown } from './limited-log.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { Metrics, Series } from './metrics.ts';
@@ -66,9 +66,11 @@ export interface ConnectionShared {
   readonly log: LimitedLog;
   readonly maxInFlight: number;
   readonly maxFrameBytes: number;
+  /** The connection is gone. */
+  readonly forget: (connection: Connection) => void;
 }
 
-export class Connection implements ClientConnection, TransportEvents {
+export class Connection implements ClientConnection, TransportEvents, InboxOwner {
   readonly id: number;
   readonly remoteAddress: string;
   readonly advertised: ClientConnection['advertised'];
@@ -77,11 +79,11 @@ export class Connection implements ClientConnection, TransportEvents {
 
   private readonly shared: ConnectionShared;
   private readonly transport: TransportConnection;
-  private readonly forget: (connection: Connection) => void;
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
   private readonly bytesIn: Series;
-  private readonly closeListeners = new Set<() => void>();
+  /** Told when the connection goes; few at a time, so a list is enough. */
+  private closeListeners: (() => void)[] = [];
 
   /** The request that is there and cannot start yet. */
   private next: Exchange | undefined;
@@ -103,7 +105,6 @@ export class Connection implements ClientConnection, TransportEvents {
     transport: TransportConnection,
     advertised: ClientConnection['advertised'],
     shared: ConnectionShared,
-    forget: (connection: Connection) => void,
   ) {
     const { memory, clock, metrics } = shared;
     this.id = id;
@@ -111,8 +112,7 @@ export class Connection implements ClientConnection, TransportEvents {
     this.remoteAddress = transport.remoteAddress;
     this.advertised = advertised;
     this.shared = shared;
-    this.forget = forget;
-    this.inbox = new Inbox(shared.maxFrameBytes, memory, clock, () => this.memoryGranted());
+    this.inbox = new Inbox(shared.maxFrameBytes, memory, clock, this);
     this.outbox = new Outbox(transport, memory, metrics);
     this.bytesIn = metrics.counter('network_bytes_in_total');
     this.openedMs = clock.monotonic();
@@ -124,8 +124,11 @@ export class Connection implements ClientConnection, TransportEvents {
   }
 
   onClose(listener: () => void): () => void {
-    this.closeListeners.add(listener);
-    return () => this.closeListeners.delete(listener);
+    this.closeListeners.push(listener);
+    return () => {
+      const at = this.closeListeners.indexOf(listener);
+      if (at >= 0) this.closeListeners.splice(at, 1);
+    };
   }
 
   /** Begins to read. */
@@ -183,12 +186,14 @@ export class Connection implements ClientConnection, TransportEvents {
     this.dropNext();
     this.inbox.close();
     this.outbox.close();
-    for (const listener of this.closeListeners) listener();
-    this.closeListeners.clear();
-    this.forget(this);
+    const listeners = this.closeListeners;
+    this.closeListeners = [];
+    for (const listener of listeners) listener();
+    this.shared.forget(this);
   }
 
-  private memoryGranted(): void {
+  /** From the inbox: the frame that waited for memory goes on. */
+  memoryGranted(): void {
     this.activeMs = this.shared.clock.monotonic();
     this.pump();
   }

@@ -12,11 +12,16 @@ import type { MemoryBudget } from './memory-budget.ts';
 const FRAME_ALLOWANCE_MS = 30_000;
 const FRAME_BYTES_PER_MS = 32;
 
+/** Whom an inbox tells that a frame had to wait for memory, and now there is some. */
+export interface InboxOwner {
+  memoryGranted(): void;
+}
+
 export class Inbox {
   private readonly framer: Framer;
   private readonly memory: MemoryBudget;
   private readonly clock: Clock;
-  private readonly roomGranted: () => void;
+  private readonly owner: InboxOwner;
   /** Frames of the last chunk that were not asked for yet. */
   private frames: Iterator<Buffer, void> | undefined;
   /** Size of the frame that is coming, 0 between two frames. */
@@ -28,11 +33,10 @@ export class Inbox {
   private measuredSinceMs = 0;
   private measuredBytes = 0;
 
-  /** `roomGranted`: a frame had to wait for memory, and now there is some. */
-  constructor(maxFrameBytes: number, memory: MemoryBudget, clock: Clock, roomGranted: () => void) {
+  constructor(maxFrameBytes: number, memory: MemoryBudget, clock: Clock, owner: InboxOwner) {
     this.memory = memory;
     this.clock = clock;
-    this.roomGranted = roomGranted;
+    this.owner = owner;
     this.framer = new Framer(maxFrameBytes, (sizeBytes, frameBytes) => {
       if (this.comingBytes === 0) this.announce(frameBytes);
       return Buffer.allocUnsafeSlow(sizeBytes);
@@ -106,7 +110,7 @@ export class Inbox {
     if (this.memory.tryTakeFrame(frameBytes)) return;
     this.cancelWait = this.memory.waitForFrame(frameBytes, () => {
       this.cancelWait = undefined;
-      this.roomGranted();
+      this.owner.memoryGranted();
     });
   }
 }

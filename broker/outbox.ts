@@ -14,8 +14,8 @@ export class Outbox {
   private readonly memory: MemoryBudget;
   private readonly bytesOut: Series;
   private readonly blockedGauge: Series;
-  /** Answers that are there and have not left. */
-  private readonly held = new Set<Exchange>();
+  /** Answers that are there and have not left, about in the order in which they leave. */
+  private readonly held: Exchange[] = [];
   private heldBytes = 0;
   /** To be written at the end of this turn, in order. */
   private ready: Exchange[] = [];
@@ -35,7 +35,7 @@ export class Outbox {
   }
 
   get isEmpty(): boolean {
-    return this.held.size === 0;
+    return this.held.length === 0;
   }
 
   /** Whether the peer does not take what is written. */
@@ -45,7 +45,7 @@ export class Outbox {
 
   /** Counts an answer that is there. */
   hold(exchange: Exchange): void {
-    this.held.add(exchange);
+    this.held.push(exchange);
     this.heldBytes += exchange.answerBytes;
     this.memory.take('answers', exchange.answerBytes);
   }
@@ -69,7 +69,7 @@ export class Outbox {
     this.isClosed = true;
     this.ready = [];
     this.setBlocked(false);
-    for (const exchange of this.held) this.leave(exchange);
+    for (const exchange of [...this.held]) this.leave(exchange);
   }
 
   flush(): void {
@@ -85,7 +85,9 @@ export class Outbox {
   }
 
   private leave(exchange: Exchange): void {
-    if (!this.held.delete(exchange)) return;
+    const at = this.held.indexOf(exchange);
+    if (at < 0) return;
+    this.held.splice(at, 1);
     this.heldBytes -= exchange.answerBytes;
     this.memory.give('answers', exchange.answerBytes);
     if (!this.isClosed) this.bytesOut.add(exchange.answerBytes);

@@ -50,6 +50,7 @@ export class Server {
       log: this.log,
       maxInFlight: config.get('max.inflight.requests.per.connection'),
       maxFrameBytes: config.get('socket.request.max.bytes'),
+      forget: (connection) => this.forget(connection),
     };
     metrics.gauge('connections').from(() => this.connections.size);
     metrics.gauge('connections_waiting_for_memory').from(() => memory.waiting);
@@ -112,11 +113,9 @@ export class Server {
     }
     metrics.counter('connections_accepted_total').add();
     this.countByAddress.set(address, (this.countByAddress.get(address) ?? 0) + 1);
-    const advertised = { host: told.host || transport.localAddress, port: told.port };
+    const advertised = told.host === '' ? { host: transport.localAddress, port: told.port } : told;
     this.lastId += 1;
-    const connection = new Connection(this.lastId, transport, advertised, this.shared, (gone) =>
-      this.forget(gone),
-    );
+    const connection = new Connection(this.lastId, transport, advertised, this.shared);
     this.connections.add(connection);
     connection.start();
   }

@@ -68,34 +68,69 @@ const KEEP_ALIVE_MS = 60_000;
 /** Connections that may wait to be accepted: clients come back all at once after a restart. */
 const BACKLOG = 1024;
 
+/** Where a socket's connection hangs: listeners that need no closure for each socket. */
+const CONNECTION = Symbol('connection');
+type OwnedSocket = net.Socket & { [CONNECTION]: TcpConnection };
+
+function onData(this: OwnedSocket, chunk: Buffer): void {
+  this[CONNECTION].events?.data(chunk);
+}
+
+function onDrain(this: OwnedSocket): void {
+  this[CONNECTION].events?.drained();
+}
+
+/** A peer that has closed its half takes no answers: Kafka's clients never half-close. */
+function onEnd(this: OwnedSocket): void {
+  this.destroy();
+}
+
+function onError(this: OwnedSocket, error: Error): void {
+  this[CONNECTION].failure = error;
+}
+
+function onClose(this: OwnedSocket): void {
+  this[CONNECTION].closed();
+}
+
 class TcpConnection implements TransportConnection {
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-  private readonly socket: net.Socket;
-  private failure: Error | undefined;
+  events: TransportEvents | undefined;
+  failure: Error | undefined;
+  private readonly socket: OwnedSocket;
 
-  constructor(socket: net.Socket) {
+  constructor(plain: net.Socket) {
+    const socket = Object.assign(plain, { [CONNECTION]: this });
     this.socket = socket;
     this.remoteAddress = withoutMapping(socket.remoteAddress ?? '');
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = withoutMapping(socket.localAddress ?? '');
-    this.localPort = socket.localPort ?? 0;
     // Errors may come before `start`; 'close' follows each and tells the owner.
-    socket.on('error', (error) => {
-      this.failure = error;
-    });
+    socket.on('error', onError);
+  }
+
+  get localAddress(): string {
+    return withoutMapping(this.socket.localAddress ?? '');
+  }
+
+  get localPort(): number {
+    return this.socket.localPort ?? 0;
   }
 
   start(events: TransportEvents): void {
     const socket = this.socket;
-    socket.on('data', (chunk: Buffer) => events.data(chunk));
-    socket.on('drain', () => events.drained());
-    // A peer that has closed its half takes no answers: Kafka's clients never half-close.
-    socket.on('end', () => socket.destroy());
-    socket.on('close', () => events.gone(this.failure));
-    if (socket.closed) events.gone(this.failure);
+    this.events = events;
+    socket.on('data', onData);
+    socket.on('drain', onDrain);
+    socket.on('end', onEnd);
+    socket.on('close', onClose);
+    if (socket.closed) this.closed();
+  }
+
+  closed(): void {
+    const events = this.events;
+    this.events = undefined;
+    events?.gone(this.failure);
   }
 
   write(buffers: readonly Buffer[], sent: () => void): boolean {
