@@ -43,6 +43,7 @@ class DamagedRange extends CorruptLog {
       `${path}: ${length} bytes at ${position} (offsets ${firstOffset} to ${nextOffset - 1}) ` +
         `are damaged: ${reason}`,
     );
+    this.name = 'CorruptLog';
     this.damage = damage;
   }
 }
@@ -183,56 +184,48 @@ export class SegmentReader {
     const known = this.#segment.knownPlace(offset);
     if (known !== undefined)
       return known < this.#end ? { position: known, due: offset } : undefined;
-    let { range, indexed } = await this.#startRange(file, offset);
+    let range = await this.#startRange(file, offset);
     for (;;) {
       let found: BatchPlace | undefined;
-      let due = range.fromOffset;
-      let isIndexWrong = false;
+      let { fromOffset: due } = range;
       const stop = await walkHeaders(range, this.#context.buffers, (window, at, position) => {
         const last = lastOffset(window, at);
-        isIndexWrong = position === range.start && indexed !== undefined && indexed !== last;
-        if (isIndexWrong) return false;
-        if (last >= offset) found = { position, due };
+        const isIndexed = position === range.start && range.indexedLast !== undefined;
+        if (last >= offset) found = { position, due: isIndexed ? baseOffset(window, at) : due };
         due = last + 1;
         return last < offset;
       });
-      const fault = isIndexWrong ? `no batch to ${indexed} at ${range.start}` : stop.fault;
-      if (fault === undefined) return found;
-      if (indexed !== undefined && (await this.#segment.distrustIndexes(fault))) {
-        ({ range, indexed } = await this.#startRange(file, offset));
+      if (found !== undefined || stop.fault === undefined) return found;
+      if (range.indexedLast !== undefined && (await this.#segment.distrustIndexes(stop.fault))) {
+        range = await this.#startRange(file, offset);
         continue;
       }
       const first = stop.nextOffset ?? range.fromOffset ?? this.#segment.baseOffset;
-      const damage = await this.#findDamage(file, stop.position, first, fault);
+      const damage = await this.#findDamage(file, stop.position, first, stop.fault);
       if (offset < damage.nextOffset) throw new DamagedRange(damage);
-      range = { ...range, start: damage.position + damage.length, fromOffset: damage.nextOffset };
-      indexed = undefined;
+      range = this.#range(file, damage.position + damage.length, damage.nextOffset);
     }
   }
 
-  /**
-   * The range from the last index entry at or below an offset, behind damage that is known, and
-   * the last offset of its first batch as the index has it.
-   */
-  async #startRange(
-    file: DiskFile,
-    offset: number,
-  ): Promise<{ range: ScanRange; indexed: number | undefined }> {
+  /** The range from the last index entry at or below an offset on, behind damage that is known. */
+  async #startRange(file: DiskFile, offset: number): Promise<ScanRange> {
     const indexes = await this.#segment.indexes();
     const entry = indexes.offsets.lookup(offset);
     let { position } = entry;
-    let indexed = position > 0 ? entry.offset : undefined;
-    let fromOffset: number | undefined;
+    let indexedLast = position > 0 ? entry.offset : undefined;
+    let fromOffset = position > 0 ? undefined : this.#segment.baseOffset;
     for (const damage of this.#segment.damage) {
+      if (damage.firstOffset <= offset && offset < damage.nextOffset)
+        throw new DamagedRange(damage);
       const behind = damage.position + damage.length;
       if (damage.nextOffset <= offset && behind > position) {
         position = behind;
         fromOffset = damage.nextOffset;
-        indexed = undefined;
+        indexedLast = undefined;
       }
     }
-    const range = { ...this.#range(file, position, fromOffset), windowBytes: SEEK_WINDOW_BYTES };
-    return { range, indexed };
+    const windowBytes = SEEK_WINDOW_BYTES;
+    return { ...this.#range(file, position, fromOffset), indexedLast, windowBytes };
   }
 
   async #readAt(

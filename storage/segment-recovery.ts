@@ -3,11 +3,11 @@
  * checksums and offsets checked, what is sound is written again (after a failed fsync the cache may
  * hold what the disk never got, and call it clean) and synced, and the indexes are made to fit.
  *
- * A torn tail is cut at the last sound batch. Damage with sound batches behind it is another
- * thing: after a kill the disk has all that was written, so it is bit rot, and it stays where it
- * is, reported, an error for who reads there. After a power cut un-synced pages may have been lost
- * in any order, so what follows the damage was not promised either: the rest is put aside into a
- * file of its own, reported, and cut.
+ * A torn tail is cut at the last sound batch. Damage below the recovery point, or with sound batches
+ * behind it, is another thing: after a kill the disk has all that was written, so it is bit rot, and
+ * it stays where it is, reported, an error for who reads there. After a power cut un-synced pages
+ * may have been lost in any order, so what follows the damage was not promised either: the rest is
+ * put aside into a file of its own, reported, and cut.
  */
 
 import path from 'node:path';
@@ -79,8 +79,8 @@ export class SegmentRecovery {
       nextOffset = stop.nextOffset ?? nextOffset;
       if (stop.fault === undefined) break;
       const next = await this.#handleFault(file, stop, nextOffset);
-      if (next === undefined) break;
-      range = this.#range(file, next, nextOffset);
+      nextOffset = next.nextOffset;
+      range = this.#range(file, next.position, nextOffset);
     }
     await this.#writeAgain(file, start, segment.sizeBytes);
     await file.sync();
@@ -92,7 +92,9 @@ export class SegmentRecovery {
   #range(file: DiskFile, start: number, fromOffset: number | undefined): ScanRange {
     const { baseOffset: base, sizeBytes } = this.#segment;
     const toOffset = this.#request.nextBase;
-    return { file, baseOffset: base, start, end: sizeBytes, fromOffset, toOffset };
+    // The last segment was never compacted, so that its offsets leave no gap.
+    const isDense = toOffset === undefined;
+    return { file, baseOffset: base, start, end: sizeBytes, fromOffset, toOffset, isDense };
   }
 
   async #walk(range: ScanRange, indexes: SegmentIndexes): Promise<ScanEnd> {
@@ -106,12 +108,12 @@ export class SegmentRecovery {
     return stop;
   }
 
-  /** Gives the position to go on at; undefined when the segment ends here. */
+  /** Cuts or notes what is no batch; gives the place behind it, which may be the segment's end. */
   async #handleFault(
     file: DiskFile,
     stop: ScanEnd,
     nextOffset: number | undefined,
-  ): Promise<number | undefined> {
+  ): Promise<{ position: number; nextOffset: number }> {
     const segment = this.#segment;
     const firstOffset = nextOffset ?? segment.baseOffset;
     const { position, fault: reason = 'no batch' } = stop;
@@ -119,25 +121,27 @@ export class SegmentRecovery {
       this.#range(file, position + 1, firstOffset),
       this.#context.buffers,
     );
-    const isLast = this.#request.nextBase === undefined;
-    if (isLast && (next === undefined || this.#request.powerLost)) {
+    const { nextBase, powerLost, recoveryPoint } = this.#request;
+    const isTail = nextBase === undefined && (next === undefined || powerLost);
+    if (isTail && firstOffset >= recoveryPoint) {
       await this.#cut(file, position, reason, firstOffset, next !== undefined);
-      return undefined;
+      return { position: segment.sizeBytes, nextOffset: firstOffset };
     }
     const end = next ?? segment.sizeBytes;
+    const endOffset = await this.#offsetAt(file, next);
     segment.addDamage({
       path: segment.path,
       position,
       length: end - position,
       reason,
       firstOffset,
-      nextOffset: await this.#offsetAt(file, next),
+      nextOffset: endOffset,
     });
-    return next;
+    return { position: end, nextOffset: endOffset };
   }
 
   async #offsetAt(file: DiskFile, position: number | undefined): Promise<number> {
-    if (position === undefined) return this.#request.nextBase ?? Number.MAX_SAFE_INTEGER;
+    if (position === undefined) return this.#request.nextBase ?? this.#request.recoveryPoint;
     const header = Buffer.alloc(BATCH_HEADER_BYTES);
     await file.read(header, 0, header.length, position);
     return baseOffset(header, 0);

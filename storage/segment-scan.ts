@@ -43,6 +43,10 @@ export interface ScanRange {
   readonly fromOffset?: number | undefined;
   /** No batch that reaches this offset is right. */
   readonly toOffset?: number | undefined;
+  /** Last offset of the first batch, as an index has it: any other is wrong. */
+  readonly indexedLast?: number | undefined;
+  /** Each batch follows the one before without a gap, as where nothing was ever compacted. */
+  readonly isDense?: boolean | undefined;
   /** Bytes read at once; for who needs a few headers only. */
   readonly windowBytes?: number | undefined;
 }
@@ -212,11 +216,19 @@ class Walk {
   }
 
   /**
-   * The base offset is not under the checksum. Where it does not follow the batch before, it must
-   * at least agree with the batch behind.
+   * The base offset is not under the checksum. A batch that follows the one before, or is where
+   * the index has it, is believed; any other must at least agree with the batch behind.
    */
   async #offsetFault(at: number, count: number): Promise<string | undefined> {
-    if (baseOffset(this.#window, at) === this.#nextOffset) return undefined;
+    const { baseOffset: segmentBase, fromOffset, indexedLast, isDense, start } = this.#range;
+    const base = baseOffset(this.#window, at);
+    const isFirst = this.#position === start;
+    if (isFirst && indexedLast !== undefined) {
+      const last = lastOffset(this.#window, at);
+      return last === indexedLast ? undefined : `offset ${last} where the index has ${indexedLast}`;
+    }
+    if (base === (this.#nextOffset ?? fromOffset ?? segmentBase)) return undefined;
+    if (isDense && (!isFirst || start === 0)) return `offset ${base} where there is no gap`;
     const size = batchBytes(this.#window, at);
     if (this.#position + size + 8 > this.#range.end) return undefined;
     let following = this.#window.subarray(at + size, count);
