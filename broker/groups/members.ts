@@ -136,6 +136,7 @@ export class Members {
   }
 
   add(member: Member): void {
+    if (this.#byId.has(member.id)) throw new Error(`member ${member.id} is there already`);
     this.leaderId ??= member.id;
     this.#byId.set(member.id, member);
     if (member.instanceId !== null) this.#staticIds.set(member.instanceId, member.id);
