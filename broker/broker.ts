@@ -40,6 +40,7 @@ export interface Address {
 type State = 'starting' | 'ready' | 'stopping' | 'stopped';
 
 export class Broker {
+  /** @internal */
   readonly services: Services;
   readonly dataDir: string;
   private readonly world: World;
@@ -72,7 +73,10 @@ export class Broker {
     return Broker.launch(new Config(settings), systemWorld(logger), { isTemporary });
   }
 
-  /** Starts a broker of a configuration in a world; `isTemporary`: its data goes when it stops. */
+  /**
+   * Starts a broker of a configuration in a world; `isTemporary`: its data goes when it stops.
+   * @internal
+   */
   static async launch(
     config: Config,
     world: World,
@@ -96,7 +100,10 @@ export class Broker {
     }
   }
 
-  /** Listeners that clients can connect to, in the order of the configuration. */
+  /**
+   * Listeners that clients can connect to, in the order of the configuration.
+   * @internal
+   */
   get listeners(): readonly OpenListener[] {
     return this.open;
   }

@@ -33,17 +33,23 @@ async function bundle() {
     target: 'node20.19',
     format: 'esm',
     external: ['@node-rs/crc32'],
-    loader: { '.wasm': 'binary' },
     // Names stay as they are, for the stacks in logs.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
-    // CommonJS packages inside an ES module ask for `require`.
+    // CommonJS packages inside an ES module ask for these.
     banner: {
-      js: "import{createRequire as tailraceRequire}from'node:module';const require=tailraceRequire(import.meta.url);",
+      js:
+        "import{createRequire as tailraceRequire}from'node:module';" +
+        'const require=tailraceRequire(import.meta.url),__dirname=import.meta.dirname;',
     },
     logLevel: 'warning',
   });
+  // Read from beside the code, at the first use of zstd on a Node that has none of its own.
+  await fse.copyFile(
+    join(root, 'node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm'),
+    join(target, 'zstd.wasm'),
+  );
   await fse.chmod(join(target, 'cli.js'), 0o755);
 }
 
@@ -66,7 +72,10 @@ async function copyTypes() {
   const seen = new Set(waiting);
   for (const file of waiting) {
     const text = await fse.readFile(file, 'utf8');
-    const copied = text.replace(/^\/\/# sourceMappingURL=.*$/m, '');
+    const copied = text
+      .replace(/^\/\/# sourceMappingURL=.*$/m, '')
+      // There are no sources beside them, so they say what is resolved everywhere.
+      .replace(/((?:from|import\()\s*['"]\.[^'"]+)\.ts(['"])/g, '$1.js$2');
     await fse.outputFile(join(target, 'types', relative(from, file)), copied);
     for (const [, specifier] of text.matchAll(
       /(?:from|import\()\s*['"](\.[^'"]+)\.(?:ts|js)['"]/g,

@@ -53,7 +53,8 @@ export function wasmZstd(): Promise<Zstd> {
 }
 
 async function loadWasm(): Promise<Zstd> {
-  const wasm = await import('@bokuweb/zstd-wasm');
+  // The default of a CommonJS package is all of it, for Node and in a bundle alike.
+  const { default: wasm } = await import('@bokuweb/zstd-wasm');
   await wasm.init();
   return {
     compress: (data, level = DEFAULT_LEVEL) => asBuffer(wasm.compress(data, level)),
