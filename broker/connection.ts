@@ -124,10 +124,10 @@ export class Connection implements ClientConnection, TransportEvents, InboxOwner
   }
 
   onClose(listener: () => void): () => void {
-    this.closeListeners.push(listener);
+    // Made anew and not grown: there is one at most times, on each of thousands of connections.
+    this.closeListeners = [...this.closeListeners, listener];
     return () => {
-      const at = this.closeListeners.indexOf(listener);
-      if (at >= 0) this.closeListeners.splice(at, 1);
+      this.closeListeners = this.closeListeners.filter((other) => other !== listener);
     };
   }
 
