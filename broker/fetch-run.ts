@@ -19,6 +19,7 @@ import { ErrorCode } from '../protocol/errors.ts';
 import type { LogSlice } from '../storage/types.ts';
 import type { RequestContext } from './api.ts';
 import { leaderEpochFault, NO_LEADER_EPOCH } from './epoch-check.ts';
+import type { FetchContext } from './fetch-sessions.ts';
 import type { FetchSlice } from './fetch-slice.ts';
 import type { Partition } from './partition.ts';
 import { reportPartitionError, reportPartitionFault } from './partition-errors.ts';
@@ -36,14 +37,17 @@ export interface FetchLimits {
   readonly replicaId: number;
 }
 
-export class FetchRun implements Waiting {
-  readonly #context: RequestContext;
-  readonly #slices: readonly FetchSlice[];
+/** `A` is what `answer` makes of the slices when they are ready. */
+export class FetchRun<A> implements Waiting {
+  readonly context: RequestContext;
+  readonly session: FetchContext;
+  readonly slices: readonly FetchSlice[];
   /** Those whose partition is there. */
   readonly #readable: readonly FetchSlice[];
   readonly #limits: FetchLimits;
-  /** On the monotonic clock; set with the first wait. */
-  #deadlineMs: number | undefined;
+  readonly #answer: (run: FetchRun<A>) => A;
+  /** On the monotonic clock; 0 before the first wait. */
+  #deadlineMs = 0;
   /** Bytes given so far in this reading; the first batch of all is given whatever its size. */
   #givenBytes = 0;
   #wantsFirst = true;
@@ -51,25 +55,39 @@ export class FetchRun implements Waiting {
   #fileBytes = 0;
   /** The wait is over: whatever there is, is the answer. */
   #isLast = false;
-  #done: ((error?: unknown) => void) | undefined;
+  #resolve: ((answer: A) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
 
-  constructor(context: RequestContext, slices: readonly FetchSlice[], limits: FetchLimits) {
-    this.#context = context;
-    this.#slices = slices;
+  constructor(
+    context: RequestContext,
+    session: FetchContext,
+    slices: readonly FetchSlice[],
+    limits: FetchLimits,
+    answer: (run: FetchRun<A>) => A,
+  ) {
+    this.context = context;
+    this.session = session;
+    this.slices = slices;
     this.#limits = limits;
-    this.#readable = slices.filter(({ partition }) => partition !== undefined);
+    this.#answer = answer;
+    // Thousands of these may wait, so that a second array for nothing is worth avoiding.
+    const isWhole = slices.every(({ partition }) => partition !== undefined);
+    this.#readable = isWhole ? slices : slices.filter(({ partition }) => partition !== undefined);
   }
 
-  get slices(): readonly FetchSlice[] {
-    return this.#slices;
+  /** The slices in the order in which Kafka answers: what was read, then what is not there. */
+  get ordered(): readonly FetchSlice[] {
+    if (this.#readable === this.slices) return this.slices;
+    return [...this.#readable, ...this.slices.filter(({ partition }) => partition === undefined)];
   }
 
-  /** Reads and waits; undefined when the slices are ready already, else a promise for it. */
-  start(): Promise<void> | undefined {
+  /** Reads and waits; a promise only when there is something to wait for. */
+  start(): A | Promise<A> {
     const reading = this.#read();
-    if (reading === undefined && this.#isEnough()) return undefined;
-    return new Promise<void>((resolve, reject) => {
-      this.#done = (error) => (error === undefined ? resolve() : reject(error));
+    if (reading === undefined && this.#isEnough()) return this.#answer(this);
+    return new Promise<A>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
       if (reading === undefined) this.#park();
       else this.#after(reading);
     });
@@ -79,7 +97,7 @@ export class FetchRun implements Waiting {
     if (reason === 'closed') {
       // Nobody is there to be answered.
       this.release();
-      this.#done?.();
+      this.#conclude();
       return;
     }
     if (reason !== 'bytes') this.#isLast = true;
@@ -94,7 +112,7 @@ export class FetchRun implements Waiting {
 
   /** Gives all buffers back. */
   release(): void {
-    for (const slice of this.#slices) {
+    for (const slice of this.slices) {
       const reads = slice.letGo();
       slice.sizeBytes = 0;
       for (const read of reads) read.release();
@@ -104,7 +122,7 @@ export class FetchRun implements Waiting {
 
   /** From here on the answer counts its bytes itself. */
   answered(): void {
-    if (this.#fileBytes > 0) this.#context.services.memory.give('reads', this.#fileBytes);
+    if (this.#fileBytes > 0) this.context.services.memory.give('reads', this.#fileBytes);
     this.#fileBytes = 0;
   }
 
@@ -113,13 +131,21 @@ export class FetchRun implements Waiting {
   }
 
   #proceed(): void {
-    if (this.#isEnough()) this.#done?.();
+    if (this.#isEnough()) this.#conclude();
     else this.#park();
+  }
+
+  #conclude(): void {
+    try {
+      this.#resolve?.(this.#answer(this));
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #fail(error: unknown): void {
     this.release();
-    this.#done?.(error);
+    this.#reject?.(error);
   }
 
   #isEnough(): boolean {
@@ -134,9 +160,9 @@ export class FetchRun implements Waiting {
   }
 
   #park(): void {
-    const { services, connection } = this.#context;
+    const { services, connection } = this.context;
     const nowMs = services.env.clock.monotonic();
-    this.#deadlineMs ??= nowMs + this.#limits.maxWaitMs;
+    if (this.#deadlineMs === 0) this.#deadlineMs = nowMs + this.#limits.maxWaitMs;
     const waitMs = Math.max(0, this.#deadlineMs - nowMs);
     for (const slice of this.#readable) {
       for (const read of slice.letGo()) read.release();
@@ -221,7 +247,7 @@ export class FetchRun implements Waiting {
     if (isKnown) return ErrorCode.NONE;
     const reason = `offset ${fetchOffset} is not in [${log.logStartOffset}, ${log.endOffset}]`;
     const code = ErrorCode.OFFSET_OUT_OF_RANGE;
-    reportPartitionFault(this.#context, partition.topic.name, partition.index, code, reason);
+    reportPartitionFault(this.context, partition.topic.name, partition.index, code, reason);
     return code;
   }
 
@@ -255,7 +281,7 @@ export class FetchRun implements Waiting {
       const goesOn = this.#take(slice, read);
       const takenBytes = slice.sizeBytes - before;
       this.#fileBytes += takenBytes;
-      this.#context.services.memory.take('reads', takenBytes);
+      this.context.services.memory.take('reads', takenBytes);
       await (goesOn ? this.#fill(slice, partition) : this.#finish(slice, partition));
     } catch (error) {
       this.#refuse(slice, error);
@@ -290,7 +316,7 @@ export class FetchRun implements Waiting {
   #roomBytes(slice: FetchSlice, { log }: Partition): number {
     const leftBytes = this.#leftBytes(slice);
     if (slice.nextOffset >= log.persistedOffset || leftBytes <= LEAST_READ_BYTES) return leftBytes;
-    return this.#context.services.memory.allowance(leftBytes, LEAST_READ_BYTES);
+    return this.context.services.memory.allowance(leftBytes, LEAST_READ_BYTES);
   }
 
   /** Takes what was read; false when nothing more is to be had. */
@@ -315,7 +341,7 @@ export class FetchRun implements Waiting {
     const reads = slice.letGo();
     const partition = slice.partition!;
     const { name } = partition.topic;
-    slice.fail(reportPartitionError(this.#context, name, partition.index, error));
+    slice.fail(reportPartitionError(this.context, name, partition.index, error));
     for (const read of reads) read.release();
   }
 }

@@ -89,7 +89,7 @@ export interface FetchContext {
   /** An error of the request as a whole, or 0. */
   readonly errorCode: number;
   /** The partitions to be read, in the order in which they are to be read. */
-  readonly partitions: Iterable<SessionPartition>;
+  readonly partitions: readonly SessionPartition[];
   /** Which outcomes are to be sent, and the session the answer names. */
   answer<O extends PartitionOutcome>(outcomes: readonly O[]): SessionAnswer<O>;
 }
@@ -133,39 +133,37 @@ class ErrorContext implements FetchContext {
 /** A full request; `sessions` is given when a session is wanted. */
 class FullContext implements FetchContext {
   readonly errorCode = ErrorCode.NONE;
-  readonly #partitions: PartitionMap;
+  readonly partitions: readonly SessionPartition[];
   readonly #usesTopicIds: boolean;
   readonly #sessions: FetchSessions | undefined;
 
-  constructor(partitions: PartitionMap, usesTopicIds: boolean, sessions?: FetchSessions) {
-    this.#partitions = partitions;
+  constructor(
+    partitions: readonly SessionPartition[],
+    usesTopicIds: boolean,
+    sessions?: FetchSessions,
+  ) {
+    this.partitions = partitions;
     this.#usesTopicIds = usesTopicIds;
     this.#sessions = sessions;
   }
 
-  get partitions(): Iterable<SessionPartition> {
-    return this.#partitions.values();
-  }
-
   answer<O extends PartitionOutcome>(outcomes: readonly O[]): SessionAnswer<O> {
     for (const outcome of outcomes) remember(outcome);
-    const sessionId = this.#sessions?.create(this.#partitions, this.#usesTopicIds) ?? NO_SESSION;
+    const sessionId = this.#sessions?.create(this.partitions, this.#usesTopicIds) ?? NO_SESSION;
     return { errorCode: ErrorCode.NONE, sessionId, outcomes };
   }
 }
 
 class IncrementalContext implements FetchContext {
   readonly errorCode = ErrorCode.NONE;
+  readonly partitions: readonly SessionPartition[];
   readonly #session: Session;
   readonly #epoch: number;
 
   constructor(session: Session) {
+    this.partitions = [...session.partitions.values()];
     this.#session = session;
     this.#epoch = session.epoch;
-  }
-
-  get partitions(): Iterable<SessionPartition> {
-    return this.#session.partitions.values();
   }
 
   answer<O extends PartitionOutcome>(outcomes: readonly O[]): SessionAnswer<O> {
@@ -240,10 +238,8 @@ export class FetchSessions {
     const { sessionId, sessionEpoch } = request;
     if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
       this.#remove(this.#sessions.get(sessionId));
-      const partitions: PartitionMap = new Map();
-      addAsked(partitions, request, usesTopicIds, nameOf);
       const wanted = sessionEpoch === INITIAL_EPOCH ? this : undefined;
-      return new FullContext(partitions, usesTopicIds, wanted);
+      return new FullContext(allAsked(request, usesTopicIds, nameOf), usesTopicIds, wanted);
     }
     const session = this.#sessions.get(sessionId);
     if (session === undefined) return new ErrorContext(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
@@ -257,15 +253,17 @@ export class FetchSessions {
   }
 
   /** Makes a session of partitions that were just answered; 0 when there is no room for it. */
-  create(partitions: PartitionMap, usesTopicIds: boolean): number {
+  create(asked: readonly SessionPartition[], usesTopicIds: boolean): number {
     const nowMs = this.#clock.monotonic();
-    if (partitions.size > MAX_CACHED_PARTITIONS) return NO_SESSION;
+    if (asked.length > MAX_CACHED_PARTITIONS) return NO_SESSION;
     while (
       this.#sessions.size >= this.#slots ||
-      this.#cachedPartitions + partitions.size > MAX_CACHED_PARTITIONS
+      this.#cachedPartitions + asked.length > MAX_CACHED_PARTITIONS
     ) {
-      if (!this.#evict(partitions.size, nowMs)) return NO_SESSION;
+      if (!this.#evict(asked.length, nowMs)) return NO_SESSION;
     }
+    const partitions: PartitionMap = new Map();
+    for (const partition of asked) partitions.set(partition.key, partition);
     let id: number;
     do id = 1 + Math.floor(this.#random.fraction() * 0x7fff_fffe);
     while (this.#sessions.has(id));
@@ -287,7 +285,7 @@ export class FetchSessions {
         partitions.delete(partitionKey(topic.topicId, topic.topic, index));
       }
     }
-    if (partitions.size === 0) return new FullContext(partitions, session.usesTopicIds);
+    if (partitions.size === 0) return new FullContext([], session.usesTopicIds);
     if (this.#cachedPartitions + partitions.size > MAX_CACHED_PARTITIONS) {
       return new ErrorContext(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
     }
@@ -331,6 +329,24 @@ export class FetchSessions {
     this.#sessions.delete(session.id);
     this.#cachedPartitions -= session.partitions.size;
   }
+}
+
+/** The partitions that a full request names. */
+function allAsked(
+  request: Request,
+  usesTopicIds: boolean,
+  nameOf: (topicId: string) => string | undefined,
+): readonly SessionPartition[] {
+  const { topics } = request;
+  // The common case: no need to look for what is named twice.
+  if (topics.length === 1 && topics[0]!.partitions.length === 1) {
+    const { topic, topicId, partitions } = topics[0]!;
+    const name = usesTopicIds ? nameOf(topicId) : topic;
+    return [new SessionPartition(name, topicId, partitions[0]!)];
+  }
+  const all: PartitionMap = new Map();
+  addAsked(all, request, usesTopicIds, nameOf);
+  return [...all.values()];
 }
 
 /** Adds what a request names; of a partition named twice, the last counts. */

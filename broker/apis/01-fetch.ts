@@ -15,7 +15,7 @@ import { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts';
 import { type Decoded, type Input, ZERO_UUID } from '../../protocol/schema.ts';
 import { api, type RequestContext } from '../api.ts';
 import { FetchRun } from '../fetch-run.ts';
-import type { FetchContext, SessionPartition } from '../fetch-sessions.ts';
+import type { SessionPartition } from '../fetch-sessions.ts';
 import { FetchSlice } from '../fetch-slice.ts';
 import type { Partition } from '../partition.ts';
 import { WatchList } from '../watchers.ts';
@@ -53,24 +53,19 @@ function resolve(context: RequestContext, asked: SessionPartition): Partition | 
   return partition;
 }
 
-function makeSlices(
+function makeSlice(
   context: RequestContext,
-  session: FetchContext,
+  asked: SessionPartition,
   readCommitted: boolean,
-): FetchSlice[] {
-  const slices: FetchSlice[] = [];
-  for (const asked of session.partitions) {
-    const partition = resolve(context, asked);
-    if (typeof partition === 'number') {
-      const slice = new FetchSlice(asked, undefined, NOWHERE);
-      slice.fail(partition);
-      slices.push(slice);
-    } else {
-      const list = readCommitted ? partition.stable : partition.visible;
-      slices.push(new FetchSlice(asked, partition, list));
-    }
+): FetchSlice {
+  const partition = resolve(context, asked);
+  if (typeof partition !== 'number') {
+    const list = readCommitted ? partition.stable : partition.visible;
+    return new FetchSlice(asked, partition, list);
   }
-  return slices;
+  const slice = new FetchSlice(asked, undefined, NOWHERE);
+  slice.fail(partition);
+  return slice;
 }
 
 function isReadCommitted(request: Request): boolean {
@@ -157,12 +152,10 @@ function count(context: RequestContext, slices: readonly FetchSlice[]): void {
   metrics.counter('fetch_records_total').add(records);
 }
 
-function answer(context: RequestContext, session: FetchContext, run: FetchRun): Response {
-  // As Kafka does it: partitions that were read first, then those that are not there.
-  const there = run.slices.filter(({ partition }) => partition !== undefined);
-  const missing = run.slices.filter(({ partition }) => partition === undefined);
-  const { errorCode, sessionId, outcomes } = session.answer([...there, ...missing]);
-  if (errorCode === ErrorCode.NONE && there.some(({ reads }) => reads.length > 0)) {
+function answer(run: FetchRun<Response>): Response {
+  const { context, session, ordered } = run;
+  const { errorCode, sessionId, outcomes } = session.answer(ordered);
+  if (errorCode === ErrorCode.NONE && ordered.some(({ reads }) => reads.length > 0)) {
     context.onSent(() => run.release());
   } else run.release();
   run.answered();
@@ -176,16 +169,6 @@ function answer(context: RequestContext, session: FetchContext, run: FetchRun): 
     responses: groupByTopic(context, outcomes),
     nodeEndpoints: tells ? [{ nodeId: context.services.nodeId, host, port }] : [],
   };
-}
-
-async function answerWhenRead(
-  context: RequestContext,
-  session: FetchContext,
-  run: FetchRun,
-  reading: Promise<void>,
-): Promise<Response> {
-  await reading;
-  return answer(context, session, run);
 }
 
 export const fetch = api({
@@ -203,20 +186,18 @@ export const fetch = api({
       return { throttleTimeMs: 0, errorCode: session.errorCode, responses: [] };
     }
     const maxBytes = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'));
-    const slices = makeSlices(context, session, readCommitted);
+    const slices = session.partitions.map((asked) => makeSlice(context, asked, readCommitted));
     // Partitions that are not there do not end a wait for others; one that was replaced does.
     const { INCONSISTENT_TOPIC_ID } = ErrorCode;
     const isReplaced = slices.some((slice) => slice.errorCode === INCONSISTENT_TOPIC_ID);
-    const run = new FetchRun(context, slices, {
+    const limits = {
       minBytes: Math.min(request.minBytes, maxBytes),
       maxBytes,
       maxWaitMs: isReplaced ? 0 : request.maxWaitMs,
       readCommitted,
       replicaId: apiVersion < 15 ? request.replicaId : request.replicaState.replicaId,
-    });
-    const reading = run.start();
-    if (reading === undefined) return answer(context, session, run);
-    return answerWhenRead(context, session, run, reading);
+    };
+    return new FetchRun(context, session, slices, limits, answer).start();
   },
   onError: ({ apiVersion }, request, errorCode) => ({
     throttleTimeMs: 0,
