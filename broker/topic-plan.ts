@@ -155,7 +155,7 @@ function checkAssignments(topic: NewTopic, nodeId: number): number {
 }
 
 /** The one replica must be this node. */
-function checkReplicas(brokerIds: readonly number[], nodeId: number): void {
+export function checkReplicas(brokerIds: readonly number[], nodeId: number): void {
   if (brokerIds.length === 0) {
     fail(
       'INVALID_REPLICA_ASSIGNMENT',
