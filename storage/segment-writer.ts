@@ -83,8 +83,8 @@ export class SegmentWriter {
   }
 
   /**
-   * The closed segment is synced before the next one gets its first byte: whatever a power cut
-   * takes, only the last segment of a log can be torn.
+   * The closed segment and its name are synced before the next one is made: whatever a power cut
+   * takes, only the last segment of a log can be torn, and none before it can be missing.
    */
   async roll(baseOffset: number): Promise<void> {
     const active = this.#list.active;
@@ -93,10 +93,12 @@ export class SegmentWriter {
       (await active.indexes()).seal();
       await active.storeIndexes(true);
       await this.#syncSegment(active);
-      active.isClosed = true;
-      this.#list.context.indexes.touch(active);
+      await this.#syncNames();
     }
     await this.#startSegment(baseOffset);
+    if (active === undefined) return;
+    active.isClosed = true;
+    this.#list.context.indexes.touch(active);
   }
 
   async #startSegment(baseOffset: number): Promise<Segment> {
@@ -158,6 +160,10 @@ export class SegmentWriter {
 
   async sync(): Promise<void> {
     for (const segment of [...this.#dirty.keys()]) await this.#syncSegment(segment);
+    await this.#syncNames();
+  }
+
+  async #syncNames(): Promise<void> {
     const { disk } = this.#list.context.env;
     if (!this.#areNamesSynced) await this.#final(disk.syncDir(this.#list.folder.path));
     this.#areNamesSynced = true;
