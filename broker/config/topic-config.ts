@@ -4,7 +4,7 @@
 
 import type { LogOptions } from '../../storage/types.ts';
 import type { Config } from '../config.ts';
-import { type Option, type OptionValueType, parseValue } from './option.ts';
+import { IllegalValue, type Option, type OptionValueType, parseValue } from './option.ts';
 import {
   isTopicOptionName,
   type TopicOption,
@@ -105,8 +105,8 @@ export function brokerValue(broker: Config, option: TopicOption): OptionValueTyp
 }
 
 /**
- * What is wrong with a topic's settings, in Kafka's words for the first fault; undefined when all
- * are legal. `previous` are the topic's settings before a change.
+ * What is wrong with the settings of a topic, the first fault of them; undefined when all are
+ * legal.
  */
 export function topicSettingsFault(
   broker: Config,
@@ -117,7 +117,8 @@ export function topicSettingsFault(
     try {
       parseValue(name, topicOption(name) as Option, value);
     } catch (error) {
-      return (error as Error).message;
+      if (error instanceof IllegalValue) return error.message;
+      throw error;
     }
   }
   const config = new TopicConfig(broker, settings, false);
