@@ -41,6 +41,7 @@ export type CloseReason =
   | 'internal'
   | 'first_frame_late'
   | 'frame_slow'
+  | 'deaf'
   | 'idle'
   | 'stopped';
 
@@ -53,6 +54,7 @@ const CLOSE_TEXTS: Record<CloseReason, string> = {
   internal: 'connection closed: unexpected error',
   first_frame_late: 'connection closed: no whole request came',
   frame_slow: 'connection closed: a request came too slowly',
+  deaf: 'connection closed: its answers are not taken, and memory is short',
   idle: 'connection closed: idle',
   stopped: 'connection closed: the broker stops',
 };
@@ -113,7 +115,7 @@ export class Connection implements ClientConnection, TransportEvents, InboxOwner
     this.advertised = advertised;
     this.shared = shared;
     this.inbox = new Inbox(shared.maxFrameBytes, memory, clock, this);
-    this.outbox = new Outbox(transport, memory, metrics);
+    this.outbox = new Outbox(transport, memory, clock, metrics);
     this.bytesIn = metrics.counter('network_bytes_in_total');
     this.openedMs = clock.monotonic();
     this.activeMs = this.openedMs;
@@ -159,6 +161,7 @@ export class Connection implements ClientConnection, TransportEvents, InboxOwner
       return;
     }
     if (this.inbox.isSlow(nowMs)) this.abandon('frame_slow');
+    else if (this.outbox.isDeaf(nowMs)) this.abandon('deaf');
     else if (this.inFlight.length > 0 || this.inbox.waitsForMemory) return;
     else if (this.framesRead === 0 && nowMs - this.openedMs > FIRST_FRAME_MS) {
       this.abandon('first_frame_late');

@@ -126,6 +126,13 @@ export class FetchRun<A> implements Waiting {
     this.#fileBytes = 0;
   }
 
+  #countFileBytes(change: number): void {
+    const { memory } = this.context.services;
+    this.#fileBytes += change;
+    if (change >= 0) memory.take('reads', change);
+    else memory.give('reads', -change);
+  }
+
   #after(reading: Promise<void>): void {
     reading.then(() => this.#proceed()).catch((error: unknown) => this.#fail(error));
   }
@@ -258,7 +265,7 @@ export class FetchRun<A> implements Waiting {
       const { nextOffset, end } = slice;
       const roomBytes = this.#roomBytes(slice, partition);
       const read = log.read(nextOffset, roomBytes, end, this.#wantsFirst);
-      if (read instanceof Promise) return this.#fillFromDisk(slice, partition, read);
+      if (read instanceof Promise) return this.#fillFromDisk(slice, partition, read, roomBytes);
       if (!this.#take(slice, read)) break;
     }
     return this.#finish(slice, partition);
@@ -274,14 +281,15 @@ export class FetchRun<A> implements Waiting {
     slice: FetchSlice,
     partition: Partition,
     reading: Promise<LogSlice>,
+    roomBytes: number,
   ): Promise<void> {
+    // Counted before it is there: many that read at once must not each be allowed the same bytes.
+    this.#countFileBytes(roomBytes);
     try {
       const read = await reading;
       const before = slice.sizeBytes;
       const goesOn = this.#take(slice, read);
-      const takenBytes = slice.sizeBytes - before;
-      this.#fileBytes += takenBytes;
-      this.context.services.memory.take('reads', takenBytes);
+      this.#countFileBytes(slice.sizeBytes - before - roomBytes);
       await (goesOn ? this.#fill(slice, partition) : this.#finish(slice, partition));
     } catch (error) {
       this.#refuse(slice, error);

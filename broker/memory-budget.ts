@@ -14,6 +14,8 @@ import type { Clock, Timer } from '../storage/env.ts';
 
 /** A frame up to this size is read whatever the budget says. */
 export const FRAME_FLOOR_BYTES = 64 * 1024;
+/** The share of the limit above which memory is short. */
+const SHORT_ABOVE = 0.75;
 /** How often waiting connections are looked at while only the storage can make room. */
 const RECHECK_MS = 20;
 
@@ -49,6 +51,11 @@ export class MemoryBudget {
 
   get usedBytes(): number {
     return this.ownBytes + this.storageBytes();
+  }
+
+  /** Somebody waits, or will soon: who holds memory for nothing should let it go. */
+  get isShort(): boolean {
+    return this.waiters.size > 0 || this.usedBytes > SHORT_ABOVE * this.limitBytes;
   }
 
   bytesOf(user: MemoryUser): number {

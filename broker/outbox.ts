@@ -1,17 +1,24 @@
 /**
  * What goes out on a connection: answers in the order they are sent, all of one turn in one write.
+ * While memory is short, a peer that does not take them at a least rate is given up.
  * An answer's bytes are counted from the moment it is there, also while one before it is not,
  * until the socket has taken them; then its exchange is told, so that shared buffers go back.
  */
 
+import type { Clock } from '../storage/env.ts';
 import type { Exchange } from './exchange.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { Metrics, Series } from './metrics.ts';
 import type { TransportConnection } from './transport.ts';
 
+/** Answers must be taken at this rate, after a first allowance, when memory is short. */
+const TAKING_ALLOWANCE_MS = 30_000;
+const TAKING_BYTES_PER_MS = 32;
+
 export class Outbox {
   private readonly transport: TransportConnection;
   private readonly memory: MemoryBudget;
+  private readonly clock: Clock;
   private readonly bytesOut: Series;
   private readonly blockedGauge: Series;
   /** Answers that are there and have not left, about in the order in which they leave. */
@@ -20,11 +27,18 @@ export class Outbox {
   /** To be written at the end of this turn, in order. */
   private ready: Exchange[] = [];
   private isBlocked = false;
+  private blockedSinceMs = 0;
   private isClosed = false;
 
-  constructor(transport: TransportConnection, memory: MemoryBudget, metrics: Metrics) {
+  constructor(
+    transport: TransportConnection,
+    memory: MemoryBudget,
+    clock: Clock,
+    metrics: Metrics,
+  ) {
     this.transport = transport;
     this.memory = memory;
+    this.clock = clock;
     this.bytesOut = metrics.counter('network_bytes_out_total');
     this.blockedGauge = metrics.gauge('connections_not_taking_answers');
   }
@@ -41,6 +55,13 @@ export class Outbox {
   /** Whether the peer does not take what is written. */
   get blocked(): boolean {
     return this.isBlocked;
+  }
+
+  /** Whether memory that others need is held by answers that the peer does not take. */
+  isDeaf(nowMs: number): boolean {
+    if (!this.isBlocked || !this.memory.isShort) return false;
+    const allowedMs = TAKING_ALLOWANCE_MS + this.heldBytes / TAKING_BYTES_PER_MS;
+    return nowMs - this.blockedSinceMs > allowedMs;
   }
 
   /** Counts an answer that is there. */
@@ -97,6 +118,7 @@ export class Outbox {
   private setBlocked(blocked: boolean): void {
     if (blocked === this.isBlocked) return;
     this.isBlocked = blocked;
+    if (blocked) this.blockedSinceMs = this.clock.monotonic();
     this.blockedGauge.add(blocked ? 1 : -1);
   }
 }

@@ -146,6 +146,28 @@ t.test('a closing connection whose peer takes nothing is cut off', async (t) => 
   await server.stop(1000);
 });
 
+t.test('who takes no answers is given up when memory is short, and only then', async (t) => {
+  const { connect, server, metrics, memory } = await startServer(() => OK, {
+    network: { windowBytes: 16, chunkBytes: 16 },
+  });
+  const client = connect();
+  client.transport.pause();
+  for (let i = 0; i < 5; i++) client.heartbeat(i, 'x');
+  await until(() => metrics.gauge('connections_not_taking_answers').read() === 1);
+  server.checkTimes(systemClock.monotonic() + 2 * MINUTE_MS);
+  await settle();
+  t.notOk(client.closed, 'there is memory enough');
+  memory.take('reads', memory.limitBytes);
+  server.checkTimes(systemClock.monotonic() + 20_000);
+  await settle();
+  t.notOk(client.closed, 'it has a while');
+  server.checkTimes(systemClock.monotonic() + 2 * MINUTE_MS);
+  await until(() => client.closed);
+  t.equal(metrics.counter('connections_closed_total', 'deaf').read(), 1);
+  t.equal(memory.bytesOf('answers'), 0);
+  await server.stop(1000);
+});
+
 t.test('a large frame waits for memory, small ones go on', async (t) => {
   const mebibyte = 1024 * 1024;
   const wait = deferred<typeof NO_RESPONSE>();
