@@ -3,10 +3,10 @@
  * once is counted, and goes back to the pool when the last one lets go.
  */
 
-const SMALLEST = 64 * 1024;
+const SMALLEST = 4 * 1024;
 const LARGEST = 4 * 1024 * 1024;
 
-/** Free buffers by size class (powers of two from 64 KiB to 4 MiB), up to a limit kept. */
+/** Free buffers by size class (powers of two from 4 KiB to 4 MiB), up to a limit kept. */
 export class BufferPool {
   readonly #free = new Map<number, Buffer[]>();
   readonly #keepBytes: number;

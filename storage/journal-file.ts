@@ -43,6 +43,13 @@ export class JournalFile<Source> {
     return this.#allocated;
   }
 
+  /** Fills the first part of a new file with zeros, before its first use. */
+  async prepare(limitBytes: number): Promise<void> {
+    const bytes = Math.min(LARGEST_STEP_BYTES, limitBytes);
+    await this.file.write([Buffer.alloc(bytes)], 0);
+    this.#allocated = bytes;
+  }
+
   /** Begins a new use of the file: a new generation makes all that it holds meaningless. */
   begin(header: JournalFileHeader): void {
     this.#header = header;

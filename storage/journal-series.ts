@@ -22,6 +22,7 @@ export class JournalSeries {
   readonly #kept: LogJournalFile[] = [];
   #nextSequence: number;
   #nextFileNumber: number;
+  #making: Promise<void> | undefined;
 
   constructor(env: Env, options: JournalOptions, nextSequence: number, nextFileNumber: number) {
     this.#env = env;
@@ -85,8 +86,35 @@ export class JournalSeries {
     return free;
   }
 
+  /** Has the next file ready when the one written to is half full. */
+  makeAhead(): void {
+    const active = this.#used.at(-1);
+    const isDue = active !== undefined && active.position * 2 > this.#options.fileBytes;
+    if (!isDue || this.#free.length > 0 || this.#making !== undefined) return;
+    this.#making = this.#makePrepared().then(
+      () => {
+        this.#making = undefined;
+      },
+      (error: Error) => {
+        // It is tried again, and then told, when the file is needed.
+        this.#env.log.debug({ err: error }, 'the next journal file could not be made ahead');
+        this.#making = undefined;
+      },
+    );
+  }
+
+  async #makePrepared(): Promise<void> {
+    const file = await this.#create();
+    await file.prepare(this.#options.fileBytes);
+    this.#free.push(file);
+  }
+
   /** Makes a free file. */
   async make(): Promise<void> {
+    this.#free.push(await this.#create());
+  }
+
+  async #create(): Promise<LogJournalFile> {
     const { disk } = this.#env;
     const { dir } = this.#options;
     await disk.makeDir(dir);
@@ -95,7 +123,7 @@ export class JournalSeries {
     // The folder itself may be new, too.
     await disk.syncDir(dir);
     await disk.syncDir(path.dirname(dir));
-    this.#free.push(new JournalFile<JournalSource>(file, 0));
+    return new JournalFile<JournalSource>(file, 0);
   }
 
   /** The newest lease of a log is durable in a file: the files before need not keep older ones. */
@@ -149,6 +177,7 @@ export class JournalSeries {
 
   /** Closes all files. `isEmpty`: everything is persisted, so what they hold is made void. */
   async close(isEmpty: boolean): Promise<void> {
+    await this.#making;
     for (const file of [...this.#used, ...this.#free, ...this.#kept]) {
       if (isEmpty) await file.makeVoid();
       await file.close();

@@ -231,6 +231,7 @@ export class Journal {
       else this.#sync.wantWithin(source.syncDelayMs);
     }
     file.allocateAhead(this.#options.fileBytes);
+    this.#series.makeAhead();
     if (this.usedBytes * 2 >= this.#options.maxBytes) {
       this.#options.onPressure(this.#series.holders);
     }

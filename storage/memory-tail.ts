@@ -9,7 +9,9 @@ import type { BatchHeader } from '../protocol/record-batch.ts';
 import { type BufferPool, SharedBuffer } from './buffer-pool.ts';
 import type { CompletedTransaction } from './producer-state.ts';
 
-const FIRST_EXTENT_BYTES = 64 * 1024;
+/** Extents grow from here, fourfold each, so that a quiet partition holds little. */
+const FIRST_EXTENT_BYTES = 4 * 1024;
+const EXTENT_GROWTH = 4;
 /** What an entry costs beside the batch's bytes; counted so that tiny batches are bounded too. */
 const ENTRY_BYTES = 160;
 
@@ -89,7 +91,9 @@ export class Chunk {
     let extent = this.#extents.at(-1);
     if (extent === undefined || extent.buffer.length - this.#used < batch.length) {
       const next =
-        extent === undefined ? FIRST_EXTENT_BYTES : Math.min(extent.buffer.length * 2, limit);
+        extent === undefined
+          ? FIRST_EXTENT_BYTES
+          : Math.min(extent.buffer.length * EXTENT_GROWTH, limit);
       extent = new SharedBuffer(pool.acquire(Math.max(next, batch.length)), pool);
       this.#extents.push(extent);
       this.heldBytes += extent.buffer.length;

@@ -17,6 +17,7 @@ import {
   writeOffsetCheckpoint,
 } from './checkpoint.ts';
 import type { Env, Timer } from './env.ts';
+import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { Journal, type JournalSource } from './journal.ts';
 import { JournalFile } from './journal-file.ts';
@@ -112,6 +113,7 @@ export class Store implements LogStore {
     this.#options = options;
     this.#folder = folder;
     this.clusterId = folder.clusterId;
+    folder.lock.onLost = () => this.#failAll();
     const pool = new BufferPool(POOL_KEEP_BYTES);
     this.#files = makeLogContext(env, { buffers: pool, decompress: parts.inflate });
     const openChunks = new OpenChunks();
@@ -300,6 +302,14 @@ export class Store implements LogStore {
       logs: this.#logs.size,
       failedLogs,
     };
+  }
+
+  /** Another broker has the folder: not one more byte may be written. */
+  #failAll(): void {
+    const { dataDir } = this.#options;
+    const error = new DataFolderUnusable(`another broker has taken the data folder ${dataDir}`);
+    this.#env.log.error({ dataDir }, 'another broker has taken the data folder; nothing is taken');
+    for (const log of this.#logs.values()) log.fail(error);
   }
 
   // Memory.
