@@ -169,8 +169,8 @@ export class SegmentLog {
     return this.#queue.run(() =>
       this.#guard('restore aborted transactions', async () => {
         const due = aborted.filter((txn) => txn.lastOffset >= this.replayFrom);
-        const changed = await this.#writer.addAborted(due);
-        for (const segment of changed) await segment.storeTxns();
+        await this.#writer.addAborted(due);
+        await this.#writer.sync();
       }),
     );
   }

@@ -19,6 +19,8 @@ export class SegmentWriter {
   readonly #list: SegmentList;
   /** Segments with bytes that were not synced; their files stay open. */
   readonly #dirty = new Map<Segment, DiskFile>();
+  /** Segments with aborted transactions that no file has yet. */
+  readonly #withNewTxns = new Set<Segment>();
   #isFolderSynced: boolean;
   #areNamesSynced = true;
 
@@ -38,7 +40,6 @@ export class SegmentWriter {
       run.skip(batches[next]!.sizeBytes);
       next++;
     }
-    const from = this.#list.endOffset;
     while (next < batches.length) {
       const first = batches[next]!;
       if (first.baseOffset < this.#list.endOffset) {
@@ -51,8 +52,14 @@ export class SegmentWriter {
       await this.#pin(segment);
       await segment.write(run.take(bytes), taken, (error) => this.#fail('cut', error));
       next += count;
+      // Not at the end of the run: what comes next may fail, and this is not written again.
+      const { nextOffset } = segment;
+      await this.addAborted(
+        aborted.filter(
+          ({ lastOffset }) => lastOffset >= first.baseOffset && lastOffset < nextOffset,
+        ),
+      );
     }
-    await this.addAborted(aborted.filter((txn) => txn.lastOffset >= from));
   }
 
   /** The segment that takes the next batches, rolled if need be, and how many of them it takes. */
@@ -131,15 +138,14 @@ export class SegmentWriter {
     this.#list.hasFolder = true;
   }
 
-  async addAborted(aborted: readonly AbortedTxn[]): Promise<Set<Segment>> {
-    const changed = new Set<Segment>();
+  /** Takes aborted transactions into the indexes of the segments that have their markers. */
+  async addAborted(aborted: readonly AbortedTxn[]): Promise<void> {
     for (const txn of aborted) {
       const [segment] = this.#list.from(txn.lastOffset);
       if (segment === undefined) continue;
       (await segment.txns()).append(txn);
-      changed.add(segment);
+      this.#withNewTxns.add(segment);
     }
-    return changed;
   }
 
   async #pin(segment: Segment): Promise<void> {
@@ -160,6 +166,10 @@ export class SegmentWriter {
 
   async sync(): Promise<void> {
     for (const segment of [...this.#dirty.keys()]) await this.#syncSegment(segment);
+    for (const segment of this.#withNewTxns) {
+      await segment.storeTxns();
+      this.#withNewTxns.delete(segment);
+    }
     await this.#syncNames();
   }
 
@@ -175,10 +185,9 @@ export class SegmentWriter {
 
   async #syncSegment(segment: Segment): Promise<void> {
     const file = this.#dirty.get(segment);
-    if (file !== undefined) await this.#final(file.sync());
-    const { table } = await segment.txns();
-    if (table.pendingBytes > 0) await segment.storeTxns();
-    if (file !== undefined) this.#unpin(segment);
+    if (file === undefined) return;
+    await this.#final(file.sync());
+    this.#unpin(segment);
   }
 
   /** A sync that fails is never tried again: the pages may be clean now and not on the disk. */

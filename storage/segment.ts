@@ -324,6 +324,7 @@ export class Segment implements CachedIndexes {
 
   /** Makes the `.txnindex` what is in memory, durably. */
   async storeTxns(): Promise<void> {
+    if (this.suffix !== '') return;
     const { table } = await this.txns();
     const { disk } = this.#context.env;
     const file = this.pathOf(TXN_INDEX_SUFFIX);
