@@ -20,6 +20,12 @@ export class MalformedFrame extends ProtocolError {
 /** Kafka's own limit for the bytes of a string, compact ones included. */
 export const MAX_STRING_BYTES = 0x7fff;
 
+/**
+ * Elements that the arrays of one message may have together: an element of a few bytes becomes an
+ * object of a hundred, and frames of records may be large.
+ */
+export const MAX_ELEMENTS = 0x4_0000;
+
 const TWO_TO_32 = 0x1_0000_0000;
 /** High words beyond which an int64 is no safe integer. */
 const MAX_SAFE_HIGH = 0x1f_ffff;
@@ -39,6 +45,7 @@ export class Reader {
   at: number;
   /** Position after the last byte that may be read. */
   readonly end: number;
+  #elements = 0;
 
   constructor(buffer: Buffer, at = 0, end = buffer.length) {
     this.buffer = buffer;
@@ -257,6 +264,8 @@ export class Reader {
   #count(count: number, elementBytes: number): number {
     if (count < -1 || count * elementBytes > this.bytesLeft)
       this.fail(`array of ${count} elements`);
+    this.#elements += count;
+    if (this.#elements > MAX_ELEMENTS) this.fail(`arrays of more than ${MAX_ELEMENTS} elements`);
     return count;
   }
 }
