@@ -19,9 +19,9 @@ import type { Clock } from '../storage/env.ts';
 import type { ClientConnection } from './api.ts';
 import { type Dispatcher, UnanswerableRequest } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
-import { Inbox, type InboxOwner } from './inbox.ts';
+import { Inbox } from './inbox.ts';
 import { type LimitedLog, shown } from './limited-log.ts';
-import type { MemoryBudget } from './memory-budget.ts';
+import type { FrameReader, MemoryBudget } from './memory-budget.ts';
 import type { Metrics, Series } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import type { TransportConnection, TransportEvents } from './transport.ts';
@@ -72,7 +72,7 @@ export interface ConnectionShared {
   readonly forget: (connection: Connection) => void;
 }
 
-export class Connection implements ClientConnection, TransportEvents, InboxOwner {
+export class Connection implements ClientConnection, TransportEvents, FrameReader {
   readonly id: number;
   readonly remoteAddress: string;
   readonly advertised: ClientConnection['advertised'];
@@ -228,7 +228,7 @@ export class Connection implements ClientConnection, TransportEvents, InboxOwner
     try {
       return this.shared.dispatcher.open(this, frame);
     } catch (error) {
-      this.shared.memory.giveFrame(frame.length);
+      this.shared.memory.give('frames', frame.length);
       throw error;
     }
   }
@@ -294,12 +294,11 @@ export class Connection implements ClientConnection, TransportEvents, InboxOwner
   }
 
   private giveRequest(exchange: Exchange): void {
-    this.shared.memory.giveFrame(exchange.frameBytes);
-    this.shared.memory.give('frames', exchange.decodedBytes);
+    this.shared.memory.give('frames', exchange.frameBytes + exchange.decodedBytes);
   }
 
   private dropNext(): void {
-    if (this.next !== undefined) this.shared.memory.giveFrame(this.next.frameBytes);
+    if (this.next !== undefined) this.shared.memory.give('frames', this.next.frameBytes);
     this.next = undefined;
   }
 

@@ -1,39 +1,36 @@
 /**
  * What comes in on a connection: chunks of the socket, frames for the connection, one at a time
- * and only when asked. The memory of each frame is counted when its length is known, before it is
- * read; a large one waits for room. Counted memory passes to whoever takes the frame.
+ * and only when asked. A frame's memory is counted as it comes, before the connection gets it; a
+ * large one is read on when the budget has room. Counted memory passes to whoever takes the frame.
  */
 
 import { Framer } from '../protocol/frame.ts';
 import type { Clock } from '../storage/env.ts';
-import type { MemoryBudget } from './memory-budget.ts';
+import { FRAME_FLOOR_BYTES, type FrameReader, type MemoryBudget } from './memory-budget.ts';
 
 /** A frame that has begun must come at this rate, after a first allowance. */
 const FRAME_ALLOWANCE_MS = 30_000;
+/** The allowance when memory is short: others wait for what this frame holds. */
+const SHORT_ALLOWANCE_MS = 5_000;
 const FRAME_BYTES_PER_MS = 32;
 
-/** Whom an inbox tells that a frame had to wait for memory, and now there is some. */
-export interface InboxOwner {
-  memoryGranted(): void;
-}
-
-export class Inbox {
+export class Inbox implements FrameReader {
   private readonly framer: Framer;
   private readonly memory: MemoryBudget;
   private readonly clock: Clock;
-  private readonly owner: InboxOwner;
+  private readonly owner: FrameReader;
   /** Frames of the last chunk that were not asked for yet. */
   private frames: Iterator<Buffer, void> | undefined;
-  /** Size of the frame that is coming, 0 between two frames. */
+  /** Size of the frame that is coming, 0 between two frames; and what is counted of it. */
   private comingBytes = 0;
-  private cancelWait: (() => void) | undefined;
-  /** A frame that came whole before there was room for it. */
-  private early: Buffer | undefined;
+  private countedBytes = 0;
+  private isWaiting = false;
   /** Start of the time in which the coming frame is measured, and the bytes since. */
   private measuredSinceMs = 0;
   private measuredBytes = 0;
 
-  constructor(maxFrameBytes: number, memory: MemoryBudget, clock: Clock, owner: InboxOwner) {
+  /** `owner` is told when the inbox had to wait for memory and now there is some. */
+  constructor(maxFrameBytes: number, memory: MemoryBudget, clock: Clock, owner: FrameReader) {
     this.memory = memory;
     this.clock = clock;
     this.owner = owner;
@@ -44,12 +41,12 @@ export class Inbox {
   }
 
   get waitsForMemory(): boolean {
-    return this.cancelWait !== undefined;
+    return this.isWaiting;
   }
 
   /** Whether a chunk may be taken: all frames of the last one are gone, and memory is there. */
   get wantsMore(): boolean {
-    return this.frames === undefined && this.early === undefined && !this.waitsForMemory;
+    return this.frames === undefined && !this.isWaiting;
   }
 
   take(chunk: Buffer): void {
@@ -60,22 +57,24 @@ export class Inbox {
 
   /** The next whole frame, if there is one. Throws MalformedFrame: nothing can be read any more. */
   next(): Buffer | undefined {
-    if (this.waitsForMemory) return undefined;
-    const frame = this.early ?? this.read();
-    if (frame === undefined) return undefined;
-    if (this.waitsForMemory) {
-      this.early = frame;
+    if (this.frames === undefined) return undefined;
+    const step = this.frames.next();
+    if (step.done === true) {
+      this.frames = undefined;
+      if (this.comingBytes > FRAME_FLOOR_BYTES) this.countComing();
       return undefined;
     }
-    this.early = undefined;
-    this.comingBytes = 0;
+    const frame = step.value;
+    this.memory.take('frames', frame.length - this.countedBytes);
+    this.endComing();
     return frame;
   }
 
   /** Whether a frame has begun and does not come at the least rate. */
   isSlow(nowMs: number): boolean {
     if (this.comingBytes === 0 || !this.wantsMore) return false;
-    const allowedMs = FRAME_ALLOWANCE_MS + this.measuredBytes / FRAME_BYTES_PER_MS;
+    const allowanceMs = this.memory.isShort ? SHORT_ALLOWANCE_MS : FRAME_ALLOWANCE_MS;
+    const allowedMs = allowanceMs + this.measuredBytes / FRAME_BYTES_PER_MS;
     return nowMs - this.measuredSinceMs > allowedMs;
   }
 
@@ -85,32 +84,39 @@ export class Inbox {
     this.measuredBytes = 0;
   }
 
-  /** Gives the memory of the coming frame back. */
-  close(): void {
-    const waiting = this.cancelWait !== undefined;
-    this.cancelWait?.();
-    this.cancelWait = undefined;
-    if (this.comingBytes > 0 && !waiting) this.memory.giveFrame(this.comingBytes);
-    this.comingBytes = 0;
-    this.frames = undefined;
-    this.early = undefined;
+  memoryGranted(): void {
+    this.isWaiting = false;
+    this.owner.memoryGranted();
   }
 
-  private read(): Buffer | undefined {
-    if (this.frames === undefined) return undefined;
-    const step = this.frames.next();
-    if (step.done !== true) return step.value;
+  /** Gives the memory of the coming frame back. */
+  close(): void {
+    const { countedBytes } = this;
     this.frames = undefined;
-    return undefined;
+    this.isWaiting = false;
+    this.endComing();
+    this.memory.give('frames', countedBytes);
   }
 
   private announce(frameBytes: number): void {
     this.comingBytes = frameBytes;
     this.measureAnew();
-    if (this.memory.tryTakeFrame(frameBytes)) return;
-    this.cancelWait = this.memory.waitForFrame(frameBytes, () => {
-      this.cancelWait = undefined;
-      this.owner.memoryGranted();
-    });
+    if (frameBytes > FRAME_FLOOR_BYTES) return;
+    this.countedBytes = frameBytes;
+    this.memory.take('frames', frameBytes);
+  }
+
+  /** Counts what has come of a large frame, and asks whether more may. */
+  private countComing(): void {
+    const { receivedBytes } = this.framer;
+    this.memory.take('frames', receivedBytes - this.countedBytes);
+    this.countedBytes = receivedBytes;
+    this.isWaiting = !this.memory.mayReadOn(this);
+  }
+
+  private endComing(): void {
+    if (this.comingBytes > FRAME_FLOOR_BYTES) this.memory.doneReading(this);
+    this.comingBytes = 0;
+    this.countedBytes = 0;
   }
 }

@@ -1,30 +1,32 @@
 /**
  * One budget of memory for what clients make the broker hold: frames, answers that were not taken
  * yet, reads from files, decompression. The tails and the flush queue of the storage draw on the
- * same limit and report their bytes. Bytes are those of the buffers kept alive.
+ * same limit and report their bytes. Bytes are those of the buffers kept alive; of a frame that is
+ * coming, those that have come, so that who only announces much holds nothing.
  *
- * Over the limit, sockets with a large frame are not read until there is room. It cannot come to
+ * Over the limit, sockets with a large frame are not read on until there is room. It cannot come to
  * a deadlock: a frame up to `FRAME_FLOOR_BYTES` never waits, so heartbeats, commits and fetches go
- * on; of the large frames one may always be held, whatever else is; and what the broker does of
- * itself (flushing, answering, internal topics) is counted where it can be but never waits here.
- * The bound is therefore the limit, plus one frame, plus the floor for each connection.
+ * on; one of the large frames is favoured and read to its end, whatever the budget says; and what
+ * the broker does of itself (flushing, answering, internal topics) is counted where it can be but
+ * never waits here. The bound is therefore the limit, plus one frame, plus a chunk or a small frame
+ * for each connection.
  */
 
 import type { Clock, Timer } from '../storage/env.ts';
 
-/** A frame up to this size is read whatever the budget says. */
+/** A frame up to this size is read whatever the budget says; a chunk of a socket is no larger. */
 export const FRAME_FLOOR_BYTES = 64 * 1024;
 /** The share of the limit above which memory is short. */
 const SHORT_ABOVE = 0.75;
-/** How often waiting connections are looked at while only the storage can make room. */
+/** How often waiting readers are looked at while only the storage can make room. */
 const RECHECK_MS = 20;
 
 export const MEMORY_USERS = ['frames', 'answers', 'reads', 'decompression'] as const;
 export type MemoryUser = (typeof MEMORY_USERS)[number];
 
-interface Waiter {
-  readonly sizeBytes: number;
-  readonly granted: () => void;
+/** Who reads a large frame; told when it may go on after `mayReadOn` said no. */
+export interface FrameReader {
+  memoryGranted(): void;
 }
 
 export class MemoryBudget {
@@ -32,8 +34,9 @@ export class MemoryBudget {
   private readonly clock: Clock;
   private readonly used = new Map<MemoryUser, number>(MEMORY_USERS.map((user) => [user, 0]));
   private ownBytes = 0;
-  private largeFrames = 0;
-  private readonly waiters = new Set<Waiter>();
+  private readonly waiters = new Set<FrameReader>();
+  /** The one that reads on whatever the budget says. */
+  private favoured: FrameReader | undefined;
   private recheck: Timer | undefined;
   private storageBytes: () => number = () => 0;
   private makeRoom: () => void = () => {};
@@ -53,6 +56,11 @@ export class MemoryBudget {
     return this.ownBytes + this.storageBytes();
   }
 
+  /** Readers of large frames that wait for room. */
+  get waiting(): number {
+    return this.waiters.size;
+  }
+
   /** Somebody waits, or will soon: who holds memory for nothing should let it go. */
   get isShort(): boolean {
     return this.waiters.size > 0 || this.usedBytes > SHORT_ABOVE * this.limitBytes;
@@ -60,11 +68,6 @@ export class MemoryBudget {
 
   bytesOf(user: MemoryUser): number {
     return this.used.get(user) as number;
-  }
-
-  /** Frames that wait for room. */
-  get waiting(): number {
-    return this.waiters.size;
   }
 
   /** Counts bytes that are there in any case. */
@@ -78,7 +81,7 @@ export class MemoryBudget {
     if (left < 0) throw new RangeError(`more memory given back than taken: ${user} ${left}`);
     this.used.set(user, left);
     this.ownBytes -= sizeBytes;
-    if (this.waiters.size > 0) this.grantWaiters();
+    if (this.waiters.size > 0) this.grant();
   }
 
   /**
@@ -90,49 +93,42 @@ export class MemoryBudget {
     return Math.max(leastBytes, Math.min(wantedBytes, Math.floor(free / 4)));
   }
 
-  /** Takes the memory of a frame; false when it has to wait (`waitForFrame`). */
-  tryTakeFrame(sizeBytes: number): boolean {
-    if (sizeBytes > FRAME_FLOOR_BYTES) {
-      if (this.waiters.size > 0 || !this.fits(sizeBytes)) return false;
-      this.largeFrames += 1;
+  /** Whether one more chunk of a large frame may be read; when not, the reader is told later. */
+  mayReadOn(reader: FrameReader): boolean {
+    if (this.favoured === reader || this.usedBytes <= this.limitBytes) return true;
+    if (this.favoured === undefined) {
+      this.favoured = reader;
+      return true;
     }
-    this.take('frames', sizeBytes);
-    return true;
-  }
-
-  /** Takes the memory of a frame as soon as there is room, in the order asked. Gives how to cancel. */
-  waitForFrame(sizeBytes: number, granted: () => void): () => void {
-    const waiter = { sizeBytes, granted };
-    this.waiters.add(waiter);
+    this.waiters.add(reader);
     this.makeRoom();
     this.armRecheck();
-    return () => {
-      if (this.waiters.delete(waiter)) this.grantWaiters();
-    };
+    return false;
   }
 
-  /** Gives back what `tryTakeFrame` or `waitForFrame` took for a frame of this size. */
-  giveFrame(sizeBytes: number): void {
-    if (sizeBytes > FRAME_FLOOR_BYTES) this.largeFrames -= 1;
-    this.give('frames', sizeBytes);
+  /** The frame is whole, or will never be. */
+  doneReading(reader: FrameReader): void {
+    this.waiters.delete(reader);
+    if (this.favoured !== reader) return;
+    this.favoured = undefined;
+    this.grant();
   }
 
-  private fits(sizeBytes: number): boolean {
-    return this.largeFrames === 0 || this.usedBytes + sizeBytes <= this.limitBytes;
-  }
-
-  private grantWaiters(): void {
-    for (const waiter of this.waiters) {
-      if (!this.fits(waiter.sizeBytes)) break;
-      this.waiters.delete(waiter);
-      this.largeFrames += 1;
-      this.take('frames', waiter.sizeBytes);
-      waiter.granted();
+  /** Lets readers go on as they came: those that there is room for, and the favoured one. */
+  private grant(): void {
+    let roomBytes = this.limitBytes - this.usedBytes;
+    for (const reader of this.waiters) {
+      if (roomBytes < 0) {
+        if (this.favoured !== undefined) break;
+        this.favoured = reader;
+      }
+      roomBytes -= FRAME_FLOOR_BYTES;
+      this.waiters.delete(reader);
+      reader.memoryGranted();
     }
-    if (this.waiters.size === 0) {
-      this.recheck?.cancel();
-      this.recheck = undefined;
-    }
+    if (this.waiters.size > 0) return;
+    this.recheck?.cancel();
+    this.recheck = undefined;
   }
 
   /** The storage frees memory without saying so: look again while somebody waits. */
@@ -140,7 +136,7 @@ export class MemoryBudget {
     if (this.recheck !== undefined) return;
     this.recheck = this.clock.setTimer(RECHECK_MS, () => {
       this.recheck = undefined;
-      this.grantWaiters();
+      this.grant();
       if (this.waiters.size > 0) {
         this.makeRoom();
         this.armRecheck();

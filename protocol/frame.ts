@@ -34,6 +34,11 @@ export class Framer {
     this.#allocate = allocate;
   }
 
+  /** Bytes that have come of the frame that is not whole yet. */
+  get receivedBytes(): number {
+    return this.#filled;
+  }
+
   /** Memory held by the frame that has not come whole. */
   get pendingBytes(): number {
     return this.#frame?.length ?? 0;

@@ -168,55 +168,72 @@ t.test('who takes no answers is given up when memory is short, and only then', a
   await server.stop(1000);
 });
 
-t.test('a large frame waits for memory, small ones go on', async (t) => {
-  const mebibyte = 1024 * 1024;
-  const wait = deferred<typeof NO_RESPONSE>();
-  const { connect, server, metrics, memory } = await startServer(
-    (_context, name) => (name.startsWith('large') ? wait.promise : OK),
-    { memoryBytes: 4 * mebibyte, network: { chunkBytes: 65536 } },
-  );
-  memory.take('reads', 4 * mebibyte);
-  const large = heartbeatBytes(1, `large${'x'.repeat(30_000)}`);
-  t.ok(large.length < FRAME_FLOOR_BYTES);
-  const one = connect();
-  const other = connect();
-  const padded = (id: number) => paddedHeartbeat(id, 'large', 200_000);
-  one.send(padded(1));
-  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 1);
-  t.pass('one large frame may always be held');
-  other.send(padded(2));
-  await until(() => metrics.gauge('connections_waiting_for_memory').read() === 1);
-  const small = connect();
-  small.send(large.subarray(0, 4));
-  small.send(large.subarray(4));
+t.test('large frames wait for memory, small ones and one large one go on', async (t) => {
+  const { connect, server, metrics, memory } = await startServer(() => OK);
+  const started = () => metrics.counter('requests_total', 'Heartbeat').read();
+  const waiting = () => metrics.gauge('connections_waiting_for_memory').read();
+  memory.take('reads', memory.limitBytes);
+  const [favoured, other, small] = [connect(), connect(), connect()];
+  const large = paddedHeartbeat(1, 'large', 1_000_000);
+  favoured.send(large.subarray(0, 900_000));
+  await until(() => memory.bytesOf('frames') === 900_000 - 4);
+  other.send(large);
+  await until(() => waiting() === 1);
+  const readBytes = memory.bytesOf('frames') - 900_000;
+  t.ok(readBytes < 2 * FRAME_FLOOR_BYTES, `${readBytes} bytes were read on`);
   for (let i = 1; i <= 10; i++) small.heartbeat(i, 'x');
-  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 12);
+  await until(() => small.frames.length === 10);
+  t.equal(waiting(), 1, 'the other one still waits');
+  favoured.send(large.subarray(900_000));
+  await until(() => favoured.frames.length === 1);
+  await until(() => other.frames.length === 1);
+  t.pass('then it is favoured');
+  t.equal(started(), 12);
+  memory.give('reads', memory.limitBytes);
+  t.equal(memory.usedBytes, 0);
+  await server.stop(1000);
+});
+
+t.test('who only announces a large frame holds nothing', async (t) => {
+  const { connect, server, memory } = await startServer(() => OK);
+  for (let i = 0; i < 20; i++) connect().send(Buffer.from([5, 0xf5, 0xe1, 0, 0, 12]));
+  const honest = connect();
+  honest.send(paddedHeartbeat(1, 'large', 1_000_000));
+  await until(() => honest.frames.length === 1);
+  t.ok(memory.usedBytes < 1000, `${memory.usedBytes} bytes`);
+  await server.stop(10);
+  t.equal(memory.usedBytes, 0);
+});
+
+t.test('when memory is short, a frame that does not come on is closed for sooner', async (t) => {
+  const { connect, server, memory } = await startServer(() => OK);
+  const client = connect();
+  client.heartbeat(1, 'x');
+  await until(() => client.frames.length === 1);
+  client.send(paddedHeartbeat(2, 'large', 1_000_000).subarray(0, 500_000));
+  await until(() => memory.bytesOf('frames') > 400_000);
+  server.checkTimes(systemClock.monotonic() + 25_000);
   await settle();
-  t.equal(metrics.counter('requests_total', 'Heartbeat').read(), 12, 'the second one still waits');
-  memory.give('reads', 4 * mebibyte);
-  await until(() => metrics.counter('requests_total', 'Heartbeat').read() === 13);
-  t.equal(metrics.gauge('connections_waiting_for_memory').read(), 0);
-  wait.resolve(NO_RESPONSE);
-  await until(() => memory.usedBytes === 0);
+  t.notOk(client.closed);
+  memory.take('reads', memory.limitBytes);
+  server.checkTimes(systemClock.monotonic() + 25_000);
+  await until(() => client.closed);
   await server.stop(1000);
 });
 
 t.test('a connection that goes while it waits for memory leaves nothing behind', async (t) => {
-  const mebibyte = 1024 * 1024;
-  const { connect, server, metrics, memory } = await startServer(() => NO_RESPONSE, {
-    memoryBytes: mebibyte,
-  });
-  memory.take('reads', mebibyte);
-  t.ok(memory.tryTakeFrame(FRAME_FLOOR_BYTES + 1), 'somebody else holds the one large frame');
-  const client = connect();
-  client.send(paddedHeartbeat(1, 'large', 200_000));
+  const { connect, server, metrics, memory } = await startServer(() => NO_RESPONSE);
+  memory.take('reads', memory.limitBytes);
+  const [favoured, client] = [connect(), connect()];
+  const large = paddedHeartbeat(1, 'large', 1_000_000);
+  favoured.send(large.subarray(0, 100_000));
+  await until(() => memory.bytesOf('frames') > 90_000);
+  client.send(large);
   await until(() => metrics.gauge('connections_waiting_for_memory').read() === 1);
   await server.stop(10);
-  await until(() => client.closed);
+  await until(() => client.closed && favoured.closed);
   t.equal(metrics.gauge('connections_waiting_for_memory').read(), 0);
-  memory.giveFrame(FRAME_FLOOR_BYTES + 1);
-  memory.give('reads', mebibyte);
-  t.equal(memory.usedBytes, 0);
+  t.equal(memory.bytesOf('frames'), 0);
 });
 
 /** A Heartbeat in a frame of about so many bytes; what is behind the body is not looked at. */

@@ -3,48 +3,50 @@ import { systemClock } from '../../broker/main.ts';
 import { FRAME_FLOOR_BYTES, MemoryBudget } from '../../broker/memory-budget.ts';
 import { until } from './harness.ts';
 
-const LARGE = FRAME_FLOOR_BYTES + 1;
+const LIMIT = 10 * FRAME_FLOOR_BYTES;
 
-t.test('small frames are always let in, one large one too', async (t) => {
-  const budget = new MemoryBudget(LARGE, systemClock);
-  budget.take('answers', 10 * LARGE);
-  t.ok(budget.tryTakeFrame(FRAME_FLOOR_BYTES));
-  t.ok(budget.tryTakeFrame(LARGE), 'nobody else holds a large one');
-  t.notOk(budget.tryTakeFrame(LARGE));
-  t.ok(budget.tryTakeFrame(1));
-});
+/** A reader that notes when it was told to go on. */
+function makeReader(name: string, told: string[]) {
+  return { memoryGranted: () => told.push(name) };
+}
 
-t.test('waiting frames are let in as they came, none overtakes', async (t) => {
-  const budget = new MemoryBudget(4 * LARGE, systemClock);
-  t.ok(budget.tryTakeFrame(3 * LARGE));
-  const granted: string[] = [];
-  budget.waitForFrame(2 * LARGE, () => granted.push('a'));
-  t.notOk(budget.tryTakeFrame(LARGE), 'there is room, but somebody waits');
-  budget.waitForFrame(LARGE, () => granted.push('b'));
-  const cancel = budget.waitForFrame(LARGE, () => granted.push('c'));
-  t.same(granted, []);
-  cancel();
-  budget.giveFrame(3 * LARGE);
-  t.same(granted, ['a', 'b']);
-  t.equal(budget.usedBytes, 3 * LARGE);
+t.test('below the limit everybody reads on, above it one', async (t) => {
+  const budget = new MemoryBudget(LIMIT, systemClock);
+  const told: string[] = [];
+  const [a, b] = [makeReader('a', told), makeReader('b', told)];
+  t.ok(budget.mayReadOn(a) && budget.mayReadOn(b));
+  budget.take('frames', LIMIT + 1);
+  t.ok(budget.mayReadOn(a), 'the first that asks is favoured');
+  t.notOk(budget.mayReadOn(b));
+  t.ok(budget.mayReadOn(a), 'and stays it');
+  budget.doneReading(a);
+  t.same(told, ['b'], 'the next one is favoured, though there is no room');
+  t.ok(budget.mayReadOn(b));
+  budget.doneReading(b);
   t.equal(budget.waiting, 0);
 });
 
-t.test('cancelling the first of the waiting lets the next one in', async (t) => {
-  const budget = new MemoryBudget(3 * LARGE, systemClock);
-  t.ok(budget.tryTakeFrame(2 * LARGE));
-  const granted: string[] = [];
-  const cancel = budget.waitForFrame(2 * LARGE, () => granted.push('large'));
-  budget.waitForFrame(LARGE, () => granted.push('fits'));
-  cancel();
-  t.same(granted, ['fits']);
+t.test('room is given to those who wait, as they came, and not more than there is', async (t) => {
+  const budget = new MemoryBudget(LIMIT, systemClock);
+  const told: string[] = [];
+  const readers = ['a', 'b', 'c', 'd', 'e'].map((name) => makeReader(name, told));
+  budget.take('answers', 2 * LIMIT);
+  t.same(
+    readers.map((reader) => budget.mayReadOn(reader)),
+    [true, false, false, false, false],
+  );
+  budget.doneReading(readers[2]!);
+  budget.give('answers', LIMIT);
+  t.same(told, ['b'], 'just at the limit there is room for one');
+  budget.give('answers', 2 * FRAME_FLOOR_BYTES);
+  t.same(told, ['b', 'd', 'e'], 'who was done does not wait');
 });
 
 t.test(
   "the storage's bytes count, it is asked to make room, and its room is noticed",
   async (t) => {
-    const budget = new MemoryBudget(4 * LARGE, systemClock);
-    let tailBytes = 4 * LARGE;
+    const budget = new MemoryBudget(LIMIT, systemClock);
+    let tailBytes = LIMIT + 1;
     let asked = 0;
     budget.attachStorage(
       () => tailBytes,
@@ -52,15 +54,14 @@ t.test(
         asked += 1;
       },
     );
-    t.ok(budget.tryTakeFrame(LARGE), 'the one that may always be held');
-    t.notOk(budget.tryTakeFrame(LARGE));
-    let granted = false;
-    budget.waitForFrame(LARGE, () => {
-      granted = true;
-    });
+    const told: string[] = [];
+    t.ok(budget.mayReadOn(makeReader('a', told)));
+    t.notOk(budget.mayReadOn(makeReader('b', told)));
     t.equal(asked, 1);
+    t.ok(budget.isShort);
     tailBytes = 0;
-    await until(() => granted);
+    await until(() => told.length === 1);
+    t.notOk(budget.isShort);
   },
 );
 
