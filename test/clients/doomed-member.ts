@@ -2,19 +2,17 @@
  * A member of a group in a process of its own, to be killed: it says goodbye to nobody. It tells in
  * lines on stdout what it was assigned and what it saw.
  *
- * Arguments: which client, the broker's address, group, topic, session timeout in milliseconds.
+ * Arguments: which client, the broker's address, group, topic, session timeout in milliseconds, and
+ * for a static member its group.instance.id.
  */
 
 import { Consumer, stringDeserializers } from '@platformatic/kafka';
 import { Kafka, logLevel } from 'kafkajs';
 
-const [client, address, groupId, topic, session] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+type Arguments = [string, string, string, string, string, string | undefined];
+const [client, address, groupId, topic, session, groupInstanceId] = process.argv.slice(
+  2,
+) as Arguments;
 const sessionTimeout = Number(session);
 const heartbeatInterval = Math.floor(sessionTimeout / 5);
 
@@ -42,6 +40,7 @@ async function runPlatformatic(): Promise<void> {
     clientId: 'doomed',
     bootstrapBrokers: [address],
     groupId,
+    ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
     sessionTimeout,
     heartbeatInterval,
     maxWaitTime: 100,

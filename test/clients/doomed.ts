@@ -15,6 +15,7 @@ export interface DoomedOptions {
   readonly groupId: string;
   readonly topic: string;
   readonly sessionMs: number;
+  readonly instanceId?: string;
 }
 
 export class DoomedMember {
@@ -27,8 +28,9 @@ export class DoomedMember {
   readonly #ended: Promise<void>;
 
   constructor(test: Test, broker: TestBroker, changes: Changes, options: DoomedOptions) {
-    const { client, groupId, topic, sessionMs } = options;
+    const { client, groupId, topic, sessionMs, instanceId } = options;
     const args = [program, client, broker.address, groupId, topic, String(sessionMs)];
+    if (instanceId !== undefined) args.push(instanceId);
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     this.#ended = new Promise((resolve) => child.once('close', () => resolve()));

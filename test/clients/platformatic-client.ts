@@ -13,7 +13,7 @@ import {
   stringSerializers,
 } from '@platformatic/kafka';
 import type { Test } from 'tap';
-import { type TestBroker, uniqueName } from './test-broker.ts';
+import { isApacheKafka, type TestBroker, uniqueName } from './test-broker.ts';
 
 export type TextProducer = Producer<string, string, string, string>;
 export type TextConsumer = Consumer<string, string, string, string>;
@@ -26,7 +26,8 @@ function base(broker: TestBroker): BaseOptions {
   return {
     clientId: uniqueName('client'),
     bootstrapBrokers: [broker.address],
-    retries: 5,
+    // Apache Kafka makes the topic of the groups when the first one comes.
+    retries: isApacheKafka ? 60 : 5,
     retryDelay: 50,
   };
 }
