@@ -5,11 +5,12 @@
  */
 
 import { type ErrorName, ProtocolError } from '../protocol/errors.ts';
+import type { Random } from '../storage/env.ts';
 import { topicSettingsFault } from './config/topic-config.ts';
 import type { Config } from './config.ts';
 import { partitionRecord, ResourceType } from './metadata-image.ts';
 import type { NewMetadataRecord } from './metadata-records.ts';
-import { METADATA_TOPIC, topicNameFault } from './topic-names.ts';
+import { collisionKey, METADATA_TOPIC, topicNameFault } from './topic-names.ts';
 
 /** Records of one request: it is one batch, and stays far below what a log takes at once. */
 export const MAX_RECORDS_PER_REQUEST = 10_000;
@@ -48,7 +49,7 @@ export function planTopic(
   topic: NewTopic,
   config: Config,
   nodeId: number,
-  newId: () => string,
+  random: Random,
 ): TopicPlan {
   const { name } = topic;
   if (name === METADATA_TOPIC) {
@@ -61,13 +62,37 @@ export function planTopic(
     topic.assignments.length > 0
       ? checkAssignments(topic, nodeId)
       : checkCounts(topic, config.get('num.partitions'));
-  const topicId = newId();
+  const topicId = newTopicId(random);
   const records: NewMetadataRecord[] = [{ kind: 'TopicRecord', value: { name, topicId } }];
   for (const [option, value] of settings) records.push(topicSetting(name, option, value));
   for (let index = 0; index < partitions; index++) {
     records.push(partitionRecord(topicId, index, nodeId));
   }
   return { name, topicId, partitions, settings, records };
+}
+
+/** A random id, as KRaft draws them: version 4, and none that begins with a hyphen. */
+function newTopicId(random: Random): string {
+  for (;;) {
+    const bytes = random.bytes(16);
+    bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+    bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+    const id = bytes.toString('base64url');
+    if (!id.startsWith('-')) return id;
+  }
+}
+
+/** Existing names with which new ones could collide, by what they share; empty where none can. */
+export function collisionNames(
+  wanted: readonly { readonly name: string }[],
+  existing: Iterable<{ readonly name: string }>,
+): Map<string, string> {
+  const names = new Map<string, string>();
+  if (!wanted.some(({ name }) => /[._]/.test(name))) return names;
+  for (const { name } of existing) {
+    if (/[._]/.test(name)) names.set(collisionKey(name), name);
+  }
+  return names;
 }
 
 /** The record of one setting of a topic; null takes it back. */

@@ -5,7 +5,6 @@
  */
 
 import { ProtocolError } from '../protocol/errors.ts';
-import { ZERO_UUID } from '../protocol/schema.ts';
 import type { Env } from '../storage/env.ts';
 import type { TopicLogs } from '../storage/store.ts';
 import type { LogStore } from '../storage/types.ts';
@@ -18,6 +17,7 @@ import { collisionKey, isInternalTopic, METADATA_TOPIC, topicNameFault } from '.
 import {
   checkIncrease,
   checkRecordCount,
+  collisionNames,
   type NewTopic,
   planTopic,
   type TopicPlan,
@@ -138,7 +138,7 @@ export class Topics {
     await metadata.recover();
     await this.#removed(topics.map((topic) => topic.name));
     const records: NewMetadataRecord[] = [];
-    const collisions = this.#collisionNames(topics);
+    const collisions = collisionNames(topics, metadata.planned.topics());
     const outcomes = topics.map((topic): CreationOutcome => {
       try {
         const plan = this.#plan(topic, collisions);
@@ -180,7 +180,7 @@ export class Topics {
   }
 
   #plan(topic: NewTopic, collisions: ReadonlyMap<string, string>): TopicPlan {
-    const { config, nodeId, metadata } = this.#services;
+    const { config, nodeId, metadata, env } = this.#services;
     if (metadata.planned.topicByName(topic.name) !== undefined) {
       throw new ProtocolError('TOPIC_ALREADY_EXISTS', `Topic '${topic.name}' already exists.`);
     }
@@ -191,28 +191,7 @@ export class Topics {
         `Topic '${topic.name}' collides with existing topic: ${colliding}`,
       );
     }
-    return planTopic(topic, config, nodeId, () => this.#newId());
-  }
-
-  /** Existing names with which a new one could collide; none is looked for where none can. */
-  #collisionNames(topics: readonly NewTopic[]): Map<string, string> {
-    const names = new Map<string, string>();
-    if (!topics.some((topic) => /[._]/.test(topic.name))) return names;
-    for (const { name } of this.#services.metadata.planned.topics()) {
-      if (/[._]/.test(name)) names.set(collisionKey(name), name);
-    }
-    return names;
-  }
-
-  /** A random id, as KRaft draws them: version 4, and none that begins with a hyphen. */
-  #newId(): string {
-    for (;;) {
-      const bytes = this.#services.env.random.bytes(16);
-      bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-      bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-      const id = bytes.toString('base64url');
-      if (!id.startsWith('-') && id !== ZERO_UUID) return id;
-    }
+    return planTopic(topic, config, nodeId, env.random);
   }
 
   /**

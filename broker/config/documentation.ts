@@ -7,7 +7,6 @@ import { formatValue, type Option, rangeText } from './option.ts';
 import { topicOption } from './topic-config.ts';
 import { type TopicOptionName, topicOptions } from './topic-options.ts';
 
-/** A line of the page is at most about so long; tables cannot be broken. */
 const HEAD = `# Configuration
 
 This page is written by \`npm run docs\` from the tables in \`broker/config/\`. Change those.
@@ -17,15 +16,15 @@ ours alone, or has another default here, says so. A value comes from, the strong
 
 1. what AlterConfigs set for this broker, then what it set for all brokers (dynamic options only);
 2. the command line, \`tailrace serve --set name=value\`, or the options of \`Broker.start\`;
-3. the environment, with the names of Apache Kafka's container image: \`KAFKA_\` before the name in
-   capital letters, \`_\` for \`.\`, \`__\` for \`_\`, \`___\` for \`-\`. \`KAFKA_LOG_RETENTION_MS\` is
-   \`log.retention.ms\`; \`KAFKA_CFG_\` is taken for \`KAFKA_\`;
+3. the environment, with the names of Apache Kafka's container image: \`KAFKA_\` before the name
+   in capital letters, \`_\` for \`.\`, \`__\` for \`_\`, \`___\` for \`-\`:
+   \`KAFKA_LOG_RETENTION_MS\` is \`log.retention.ms\`; \`KAFKA_CFG_\` is taken for \`KAFKA_\`;
 4. a file in the form of Kafka's \`server.properties\`, \`tailrace serve --config FILE\`;
 5. the default.
 
 A value that an option does not take stops the start. A name of Kafka's that has no meaning here is
-named in a warning and left out, so that an existing file can be used. A name that nobody knows is an
-error on the command line and a warning in a file or in the environment.
+named in a warning and left out, so that an existing file can be used. A name that nobody knows is
+an error on the command line and a warning in a file or in the environment.
 
 9223372036854775807 stands for "never" or "no limit". "Changes nothing" means that the value is
 checked, kept and shown, so that tools work, and has no effect for the reason given.
