@@ -75,18 +75,21 @@ export class LeaderEpochs {
     this.#entries.push({ epoch, startOffset });
   }
 
-  /** The largest epoch at or below the asked one, and where it ends; undefined when unknown. */
+  /**
+   * The largest epoch at or below the asked one, and where it ends; undefined when unknown. The
+   * current epoch is one of them before it has a batch: it begins at the log's end then.
+   */
   endOffsetFor(
     epoch: number,
+    currentEpoch: number,
     logEndOffset: number,
   ): { leaderEpoch: number; endOffset: number } | undefined {
-    if (epoch < 0 || epoch > this.latest) return undefined;
-    if (epoch === this.latest) return { leaderEpoch: epoch, endOffset: logEndOffset };
-    const next = this.#entries.findIndex((entry) => entry.epoch > epoch);
-    const floor = this.#entries[next - 1];
+    if (epoch < 0 || epoch > currentEpoch) return undefined;
+    if (epoch === currentEpoch) return { leaderEpoch: epoch, endOffset: logEndOffset };
+    const floor = this.#entries.findLastIndex((entry) => entry.epoch <= epoch);
     return {
-      leaderEpoch: floor?.epoch ?? epoch,
-      endOffset: this.#entries[next]!.startOffset,
+      leaderEpoch: this.#entries[floor]?.epoch ?? epoch,
+      endOffset: this.#entries[floor + 1]?.startOffset ?? logEndOffset,
     };
   }
 

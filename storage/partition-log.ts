@@ -73,7 +73,7 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
   }
 
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: number } | undefined {
-    return this.epochs.endOffsetFor(epoch, this.endOffset);
+    return this.epochs.endOffsetFor(epoch, this.leaderEpoch, this.endOffset);
   }
 
   epochAt(offset: number): number {

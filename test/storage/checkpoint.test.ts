@@ -189,18 +189,23 @@ t.test('leader epochs: where each one begins and ends', async (t) => {
   const { env } = await worldWithData();
   const epochs = new LeaderEpochs(env.disk, '/data');
   t.equal(epochs.latest, -1);
-  t.equal(epochs.endOffsetFor(0, 10), undefined);
+  t.same(epochs.endOffsetFor(0, 0, 10), { leaderEpoch: 0, endOffset: 10 });
+  t.equal(epochs.endOffsetFor(1, 0, 10), undefined);
   epochs.assign(1, 0);
   epochs.assign(1, 5);
   epochs.assign(3, 10);
   epochs.assign(7, 20);
-  t.same(epochs.endOffsetFor(1, 30), { leaderEpoch: 1, endOffset: 10 });
-  t.same(epochs.endOffsetFor(2, 30), { leaderEpoch: 1, endOffset: 10 });
-  t.same(epochs.endOffsetFor(3, 30), { leaderEpoch: 3, endOffset: 20 });
-  t.same(epochs.endOffsetFor(7, 30), { leaderEpoch: 7, endOffset: 30 });
-  t.equal(epochs.endOffsetFor(8, 30), undefined);
-  t.equal(epochs.endOffsetFor(-1, 30), undefined);
-  t.same(epochs.endOffsetFor(0, 30), { leaderEpoch: 0, endOffset: 0 });
+  t.same(epochs.endOffsetFor(1, 7, 30), { leaderEpoch: 1, endOffset: 10 });
+  t.same(epochs.endOffsetFor(2, 7, 30), { leaderEpoch: 1, endOffset: 10 });
+  t.same(epochs.endOffsetFor(3, 7, 30), { leaderEpoch: 3, endOffset: 20 });
+  t.same(epochs.endOffsetFor(7, 7, 30), { leaderEpoch: 7, endOffset: 30 });
+  t.equal(epochs.endOffsetFor(8, 7, 30), undefined);
+  const withoutBatch = 'an epoch without a batch yet begins at the end';
+  t.same(epochs.endOffsetFor(9, 9, 30), { leaderEpoch: 9, endOffset: 30 }, withoutBatch);
+  t.same(epochs.endOffsetFor(8, 9, 30), { leaderEpoch: 7, endOffset: 30 }, withoutBatch);
+  t.same(epochs.endOffsetFor(7, 9, 30), { leaderEpoch: 7, endOffset: 30 }, withoutBatch);
+  t.equal(epochs.endOffsetFor(-1, 7, 30), undefined);
+  t.same(epochs.endOffsetFor(0, 7, 30), { leaderEpoch: 0, endOffset: 0 });
   t.same(
     [0, 9, 10, 19, 20, 99].map((offset) => epochs.epochAt(offset)),
     [1, 1, 3, 3, 7, 7],

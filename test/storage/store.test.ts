@@ -62,6 +62,11 @@ t.test('a kill loses nothing that was written, and leaves no gap', async (t) => 
   t.equal(world.log.endOffset, 40);
   t.equal(world.log.persistedOffset, 40, 'what the journal had is in the segments');
   t.equal((await world.batches()).length, 20);
+  t.same(
+    world.log.endOffsetForEpoch(1),
+    { leaderEpoch: 1, endOffset: 40 },
+    'before its first batch',
+  );
   t.equal(world.append(), 40);
   t.equal(world.log.leaderEpoch, 1);
   await world.reached('durable', 41);
