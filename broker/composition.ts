@@ -61,6 +61,10 @@ export async function compose(config: Config, world: World, closers: Closers): P
     events: syncEvents(metrics),
   });
   closers.add(() => logs.close());
+  memory.attachStorage(
+    () => logs.memoryBytes,
+    () => logs.makeRoom(),
+  );
   const metadata = await MetadataLog.open(env, logs.metadataLog, logs, {
     folder: path.join(config.dataDir, `${METADATA_TOPIC}-0`),
     nodeId,

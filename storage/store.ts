@@ -314,6 +314,17 @@ export class Store implements LogStore {
 
   // Memory.
 
+  /** Bytes kept alive by what is not in segments yet. */
+  get memoryBytes(): number {
+    return this.#path.openChunks.sizeBytes + this.#path.queue.sizeBytes;
+  }
+
+  /** Memory is short: the chunks that pin most go to segments, unless some are on their way. */
+  makeRoom(): void {
+    const { openChunks, queue } = this.#path;
+    if (queue.sizeBytes === 0) openChunks.sealLargest(openChunks.sizeBytes / 2);
+  }
+
   #onGrowth(): void {
     const { openChunks } = this.#path;
     const { tailMaxBytes } = this.#options;
