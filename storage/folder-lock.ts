@@ -6,8 +6,8 @@
  * - after a reboot of the same host: it does not, unless the lock was renewed a moment ago,
  * - elsewhere (other containers, other hosts, no /proc): by watching whether the lock is renewed.
  *
- * Two that find the same stale lock: the file is renamed first, and what was renamed is read again,
- * so that the second one does not take the first one's new lock.
+ * Who takes a stale lock away holds a second file meanwhile, which again only one can make, and looks
+ * at the lock once more: so nobody takes away what another has just made.
  */
 
 import path from 'node:path';
@@ -20,9 +20,11 @@ export const LOCK_FILE = '.lock';
 const HEARTBEAT_MS = 2000;
 const WATCH_MS = 5000;
 const WATCH_STEP_MS = 250;
+/** Between making the lock and writing who holds it. */
+const WRITING_MS = 1000;
 /** The file always has this size, so that a renewal is one write. */
 const LOCK_BYTES = 512;
-const ATTEMPTS = 5;
+const ATTEMPTS = 40;
 /** Where `/proc/<pid>/stat` has the start time, counted behind the process's name. */
 const START_TIME_FIELD = 19;
 
@@ -57,6 +59,10 @@ export async function lockFolder(env: Env, dataDir: string): Promise<FolderLock>
     const contents = await env.disk.readFile(file);
     if (contents === undefined) continue;
     const holder = parseHolder(contents);
+    if (holder === undefined && (await isFresh(env, file))) {
+      await pause(env);
+      continue;
+    }
     if (holder !== undefined && (await isHeld(env, file, holder))) {
       throw new DataFolderUnusable(
         `the data folder ${dataDir} is in use by another broker: process ${holder.processId} ` +
@@ -78,8 +84,26 @@ async function tryMake(env: Env, file: string): Promise<HeldLock | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
     throw error;
   }
-  await opened.write([formatHolder(holder)], 0);
+  try {
+    await opened.write([formatHolder(holder)], 0);
+  } catch (error) {
+    await opened.close();
+    await env.disk.remove(file);
+    throw error;
+  }
   return new HeldLock(env, file, opened, holder);
+}
+
+function pause({ clock }: Env): Promise<void> {
+  return new Promise((resolve) => {
+    clock.setTimer(WATCH_STEP_MS, resolve, true);
+  });
+}
+
+/** Whether a file was just changed: a lock without contents is being written then. */
+async function isFresh(env: Env, file: string): Promise<boolean> {
+  const stat = await env.disk.stat(file);
+  return stat !== undefined && Math.abs(env.clock.now() - stat.modifiedMs) < WRITING_MS;
 }
 
 async function describeSelf(env: Env): Promise<Holder> {
@@ -147,7 +171,7 @@ async function isHeld(env: Env, file: string, holder: Holder): Promise<boolean> 
 async function isRenewed(env: Env, file: string, holder: Holder): Promise<boolean> {
   const end = env.clock.monotonic() + WATCH_MS;
   while (env.clock.monotonic() < end) {
-    await new Promise<void>((resolve) => env.clock.setTimer(WATCH_STEP_MS, resolve, true));
+    await pause(env);
     const contents = await env.disk.readFile(file);
     const now = contents && parseHolder(contents);
     if (now !== undefined && (now.nonce !== holder.nonce || now.beat !== holder.beat)) return true;
@@ -157,21 +181,28 @@ async function isRenewed(env: Env, file: string, holder: Holder): Promise<boolea
 
 /** Takes a stale lock away, unless it is another one by now. */
 async function takeAway(env: Env, file: string, judged: Buffer): Promise<void> {
-  const { disk, log, random } = env;
-  const aside = `${file}.${random.bytes(6).toString('hex')}`;
+  const { clock, disk, log } = env;
+  const guard = `${file}.taking`;
+  let opened: DiskFile;
   try {
-    await disk.rename(file, aside);
+    opened = await disk.open(guard, 'create');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
-  const taken = await disk.readFile(aside);
-  if (taken !== undefined && !taken.equals(judged)) {
-    await disk.rename(aside, file);
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const made = await disk.stat(guard);
+    // Whoever made it ended in between: that takes a moment only.
+    if (made !== undefined && clock.now() - made.modifiedMs > WATCH_MS) await disk.remove(guard);
+    else await pause(env);
     return;
   }
-  await disk.remove(aside);
-  log.info({ file }, 'a lock was left behind by a broker that is gone; it was taken over');
+  try {
+    await opened.close();
+    const contents = await disk.readFile(file);
+    if (contents === undefined || !contents.equals(judged)) return;
+    await disk.remove(file);
+    log.info({ file }, 'a lock was left behind by a broker that is gone; it was taken over');
+  } finally {
+    await disk.remove(guard);
+  }
 }
 
 class HeldLock implements FolderLock {

@@ -172,6 +172,7 @@ class Mount implements Disk {
       if (mode === 'create') {
         if (node !== undefined) throw diskError('EEXIST', 'open', filePath);
         node = tree.newFile();
+        node.modifiedMs = this.#disk.clock.now();
         tree.change([{ folder, name, node }]);
       }
       if (node === undefined) throw diskError('ENOENT', 'open', filePath);
