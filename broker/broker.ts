@@ -56,7 +56,7 @@ export class Broker {
     this.world = world;
     this.closers = closers;
     this.dataDir = services.config.dataDir;
-    this.server = new Server(services, world.transport, apis);
+    this.server = new Server(services, world.transport, apis, world.mostConnections);
   }
 
   /** Starts a broker in this process; it serves clients when this resolves. */

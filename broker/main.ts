@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -34,6 +34,8 @@ export interface OpenHttp {
 export interface World {
   readonly env: Env;
   readonly transport: Transport;
+  /** Connections that leave descriptors enough for files; undefined: as many as come. */
+  readonly mostConnections?: number;
   openCodecs(memory: MemoryBudget): Codecs;
   openHttp(listeners: readonly HostPort[], broker: Broker): Promise<OpenHttp>;
 }
@@ -68,16 +70,27 @@ export const systemRandom: Random = {
 
 /** What names one boot of the machine: Linux has an id for it, elsewhere its time must do. */
 function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    const bootedMinute = Math.round((Date.now() / 1000 - os.uptime()) / 60);
-    return `booted-${bootedMinute}`;
-  }
+  const file = '/proc/sys/kernel/random/boot_id';
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+  const bootedMinute = Math.round((Date.now() / 1000 - os.uptime()) / 60);
+  return `booted-${bootedMinute}`;
 }
 
 export function systemHost(): Host {
   return { bootId: bootId(), hostName: os.hostname(), processId: process.pid };
+}
+
+/** Descriptors kept for segments, the journal and what Node itself needs. */
+const FILE_DESCRIPTORS = 1024;
+
+/** Linux tells how many descriptors the process may have; elsewhere there is no bound known. */
+function mostConnections(): number {
+  const file = '/proc/self/limits';
+  if (!existsSync(file)) return Number.POSITIVE_INFINITY;
+  const limit = Number(
+    /^Max open files\s+(\d+)/m.exec(readFileSync(file, 'utf8'))?.[1] ?? Infinity,
+  );
+  return limit - Math.min(FILE_DESCRIPTORS, Math.floor(limit / 2));
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -101,6 +114,7 @@ export function systemWorld(log: Logger): World {
       log,
     },
     transport: tcpTransport,
+    mostConnections: mostConnections(),
     openCodecs: (memory) => new WorkerCodecs({ clock: systemClock, memory }),
     openHttp: async (listeners, broker) => {
       const { openHttp } = await import('../http/server.ts');

@@ -27,6 +27,7 @@ export interface OpenListener {
 export class Server {
   private readonly services: Services;
   private readonly transport: Transport;
+  private readonly mostConnections: number;
   private readonly shared: ConnectionShared;
   private readonly log: LimitedLog;
   private readonly listeners: TransportListener[] = [];
@@ -37,10 +38,17 @@ export class Server {
   private stopping = false;
   private allGone: (() => void) | undefined;
 
-  constructor(services: Services, transport: Transport, apis: readonly AnyApi[]) {
+  /** `mostConnections`: what the process has descriptors for, whatever `max.connections` says. */
+  constructor(
+    services: Services,
+    transport: Transport,
+    apis: readonly AnyApi[],
+    mostConnections = Number.POSITIVE_INFINITY,
+  ) {
     const { env, config, metrics, memory, limitedLog } = services;
     this.services = services;
     this.transport = transport;
+    this.mostConnections = mostConnections;
     this.log = limitedLog;
     this.shared = {
       clock: env.clock,
@@ -124,6 +132,7 @@ export class Server {
     const { config } = this.services;
     if (this.stopping) return 'stopping';
     if (this.connections.size >= config.get('max.connections')) return 'max.connections';
+    if (this.connections.size >= this.mostConnections) return 'descriptors';
     const fromThere = this.countByAddress.get(address) ?? 0;
     return fromThere >= config.get('max.connections.per.ip') ? 'max.connections.per.ip' : undefined;
   }

@@ -88,6 +88,7 @@ export interface Setup {
   readonly memoryBytes?: number;
   readonly network?: SimulatedNetworkOptions;
   readonly apis?: readonly AnyApi[];
+  readonly mostConnections?: number;
 }
 
 export async function startServer(handle: Handler, setup: Setup = {}) {
@@ -108,7 +109,12 @@ export async function startServer(handle: Handler, setup: Setup = {}) {
     limitedLog: new LimitedLog(systemClock, log),
   } as unknown as Services;
   const network = new SimulatedNetwork(systemClock, random, setup.network);
-  const server = new Server(services, network, setup.apis ?? fakeApis(handle));
+  const server = new Server(
+    services,
+    network,
+    setup.apis ?? fakeApis(handle),
+    setup.mostConnections,
+  );
   const listener = { name: 'PLAINTEXT', host: '127.0.0.1', port: 0 };
   const { port } = await server.listen(listener, undefined);
   const connect = (address?: string) => new FrameClient(network.connect(port, address));

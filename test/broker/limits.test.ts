@@ -33,6 +33,16 @@ t.test('connections above max.connections are refused, and room comes back', asy
   await server.stop(1000);
 });
 
+t.test('connections leave descriptors for files', async (t) => {
+  const { connect, server, metrics } = await startServer(() => OK, { mostConnections: 1 });
+  const [first, second] = [connect(), connect()];
+  await until(() => second.closed);
+  t.equal(metrics.counter('connections_refused_total', 'descriptors').read(), 1);
+  first.heartbeat(1, 'x');
+  await until(() => first.frames.length === 1);
+  await server.stop(1000);
+});
+
 t.test('connections above max.connections.per.ip are refused for that address alone', async (t) => {
   const { connect, server, metrics } = await startServer(() => OK, {
     settings: { 'max.connections.per.ip': '1' },
