@@ -4,13 +4,13 @@
  */
 
 import * as zstd from '@bokuweb/zstd-wasm';
-import { compressionsAlgorithms } from '@platformatic/kafka';
 import { lz4Compress, lz4Decompress } from '@platformatic/wasm-utils';
 import kafkajs from 'kafkajs';
 import SnappyCodec from 'kafkajs-snappy';
 import t, { type Test } from 'tap';
 import { newTopic, producerOf, readAll } from './kafkajs-client.ts';
 import { take, textConsumer, textProducer } from './platformatic-client.ts';
+import { compressionsAlgorithms } from './platformatic-release.ts';
 import { kafkaFor, startTestBroker } from './test-broker.ts';
 
 const { CompressionCodecs, CompressionTypes } = kafkajs;
@@ -53,7 +53,7 @@ const missing = (name: keyof typeof compressionsAlgorithms) =>
 
 for (const { name, type } of codecs) {
   t.test(`${name}: kafkajs writes, kafkajs reads`, async (t) => {
-    const topic = await newTopic(kafka);
+    const topic = await newTopic(broker);
     await writeWithKafkajs(t, topic, type);
     const records = await readAll(t, kafka, topic, texts.length);
     t.same(
@@ -66,7 +66,7 @@ for (const { name, type } of codecs) {
     `${name}: kafkajs writes, @platformatic/kafka reads`,
     { skip: missing(name) },
     async (t) => {
-      const topic = await newTopic(kafka);
+      const topic = await newTopic(broker);
       await writeWithKafkajs(t, topic, type);
       const consumer = textConsumer(t, broker);
       const messages = await take(consumer, { topics: [topic], mode: 'earliest' }, texts.length);
@@ -82,7 +82,7 @@ for (const { name, type } of codecs) {
     `${name}: @platformatic/kafka writes, kafkajs reads`,
     { skip: missing(name) },
     async (t) => {
-      const topic = await newTopic(kafka);
+      const topic = await newTopic(broker);
       const producer = textProducer(t, broker);
       const messages = texts.map((value, index) => ({
         topic,
@@ -101,7 +101,7 @@ for (const { name, type } of codecs) {
 }
 
 t.test('batches of all codecs lie in one partition', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   for (const { type } of codecs) await writeWithKafkajs(t, topic, type);
   const records = await readAll(t, kafka, topic, texts.length * codecs.length);
   t.same(
@@ -116,7 +116,7 @@ t.test('batches of all codecs lie in one partition', async (t) => {
 
 for (const { name } of codecs.slice(1)) {
   t.test(`a topic with compression.type=${name} compresses anew, unnoticed`, async (t) => {
-    const topic = await newTopic(kafka, 1, { 'compression.type': name });
+    const topic = await newTopic(broker, 1, { 'compression.type': name });
     for (const { type } of codecs) await writeWithKafkajs(t, topic, type);
     const records = await readAll(t, kafka, topic, texts.length * codecs.length);
     t.same(

@@ -94,7 +94,7 @@ async function produce(test: Test, topic: string, count: number): Promise<void> 
 }
 
 t.test('one, three and one member share the partitions, and miss nothing', async (t) => {
-  const topic = await newTopic(kafka, 6);
+  const topic = await newTopic(broker, 6);
   const groupId = uniqueName('group');
   const changes = new Changes();
   const first = await Member.start(t, groupId, topic, changes);
@@ -132,7 +132,7 @@ t.test('one, three and one member share the partitions, and miss nothing', async
 });
 
 t.test('what a killed member held is given to the others after its session', async (t) => {
-  const topic = await newTopic(kafka, 4);
+  const topic = await newTopic(broker, 4);
   const groupId = uniqueName('group');
   const changes = new Changes();
   const survivor = await Member.start(t, groupId, topic, changes);
@@ -153,7 +153,7 @@ t.test('what a killed member held is given to the others after its session', asy
 });
 
 t.test('partitions that are added are given to the members', async (t) => {
-  const topic = await newTopic(kafka, 2);
+  const topic = await newTopic(broker, 2);
   const groupId = uniqueName('group');
   const changes = new Changes();
   const members = await Promise.all([
@@ -174,7 +174,7 @@ t.test('partitions that are added are given to the members', async (t) => {
 });
 
 t.test('a member that lost its way in the group comes back', async (t) => {
-  const topic = await newTopic(kafka, 2);
+  const topic = await newTopic(broker, 2);
   const groupId = uniqueName('group');
   const changes = new Changes();
   let isSlow = true;
@@ -198,7 +198,7 @@ t.test('a member that lost its way in the group comes back', async (t) => {
 t.test('what was committed outlives the broker, and the group goes on from there', async (t) => {
   const own = await startTestBroker(t, { 'group.min.session.timeout.ms': '500' });
   const client = kafkaFor(own);
-  const topic = await newTopic(client, 2);
+  const topic = await newTopic(own, 2);
   const groupId = uniqueName('group');
   const changes = new Changes();
   const producer = await producerOf(t, client);
@@ -222,7 +222,7 @@ t.test('what was committed outlives the broker, and the group goes on from there
 t.test('members are known to a broker that was restarted, and go on', async (t) => {
   const own = await startTestBroker(t);
   const client = kafkaFor(own);
-  const topic = await newTopic(client, 4);
+  const topic = await newTopic(own, 4);
   const groupId = uniqueName('group');
   const changes = new Changes();
   const start = async () => {

@@ -65,7 +65,7 @@ async function send(
 }
 
 t.test('kafkajs: an idempotent producer writes in order', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka, { idempotent: true, maxInFlightRequests: 1 });
   for (let first = 0; first < 50; first += 10) {
     await producer.send({ topic, messages: numbered(10, first) });
@@ -75,7 +75,7 @@ t.test('kafkajs: an idempotent producer writes in order', async (t) => {
 });
 
 t.test('@platformatic/kafka: an idempotent producer writes in order', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = textProducer(t, broker, { idempotent: true });
   const numbers = Array.from({ length: 50 }, (_, index) => index);
   for (const number of numbers) {
@@ -93,7 +93,7 @@ t.test('no producer id is given twice', async (t) => {
 t.test(
   'a batch that is sent again is told its first offset and is not written again',
   async (t) => {
-    const topic = await newTopic(kafka);
+    const topic = await newTopic(broker);
     const producer = await newProducer();
     t.equal(await send(topic, producer, 0, 3), 0);
     t.equal(await send(topic, producer, 3, 2), 3);
@@ -105,7 +105,7 @@ t.test(
 );
 
 t.test('the last five batches are known, older ones and gaps are refused', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await newProducer();
   for (let sequence = 0; sequence < 6; sequence += 1) {
     t.equal(await send(topic, producer, sequence, 1), sequence);
@@ -119,7 +119,7 @@ t.test('the last five batches are known, older ones and gaps are refused', async
 });
 
 t.test('producers do not know of each other', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const one = await newProducer();
   const other = await newProducer();
   t.equal(await send(topic, one, 0, 1), 0);
@@ -129,7 +129,7 @@ t.test('producers do not know of each other', async (t) => {
 });
 
 t.test('an older epoch is refused, a newer one begins at zero', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const old = await newProducer();
   const renewed = { ...old, producerEpoch: old.producerEpoch + 1 };
   t.equal(await send(topic, old, 0, 1), 0);
@@ -139,7 +139,7 @@ t.test('an older epoch is refused, a newer one begins at zero', async (t) => {
 });
 
 t.test('what was written before a restart is known after it', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await newProducer();
   t.equal(await send(topic, producer, 0, 4), 0);
   t.equal(await send(topic, producer, 4, 1), 4);

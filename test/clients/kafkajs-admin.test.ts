@@ -40,7 +40,7 @@ t.test('a topic can be used as soon as createTopics has answered, a hundred time
 });
 
 t.test('creating a topic again changes nothing, and says so', async (t) => {
-  const topic = await newTopic(kafka, 3);
+  const topic = await newTopic(broker, 3);
   t.notOk(await admin.createTopics({ topics: [{ topic, numPartitions: 7 }] }));
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
   t.equal(topics[0]?.partitions.length, 3);
@@ -82,7 +82,7 @@ t.test('validateOnly checks a topic without making it', async (t) => {
 });
 
 t.test('a deleted topic is gone, and its name begins anew', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(5) });
   await admin.deleteTopics({ topics: [topic] });
@@ -98,7 +98,7 @@ t.test('a deleted topic is gone, and its name begins anew', async (t) => {
 });
 
 t.test('added partitions take records, and fewer are refused', async (t) => {
-  const topic = await newTopic(kafka, 2);
+  const topic = await newTopic(broker, 2);
   const topicPartitions = (count: number) => ({ topicPartitions: [{ topic, count }] });
   await admin.createPartitions(topicPartitions(4));
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
@@ -110,7 +110,7 @@ t.test('added partitions take records, and fewer are refused', async (t) => {
 });
 
 t.test('offsets of a topic are told for each partition', async (t) => {
-  const topic = await newTopic(kafka, 2);
+  const topic = await newTopic(broker, 2);
   const producer = await producerOf(t, kafka);
   await producer.send({
     topic,
@@ -130,7 +130,7 @@ t.test('offsets of a topic are told for each partition', async (t) => {
 });
 
 t.test('a topic shows the configurations it was given, and takes new ones', async (t) => {
-  const topic = await newTopic(kafka, 1, { 'retention.ms': '60000' });
+  const topic = await newTopic(broker, 1, { 'retention.ms': '60000' });
   const describe = async () => {
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
@@ -185,7 +185,7 @@ t.test('the cluster is one broker, at the address it was asked at', async (t) =>
 });
 
 t.test('records below an offset are deleted for all to see', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(10) });
   await deleteRecords(admin, topic, '4');
@@ -196,7 +196,7 @@ t.test('records below an offset are deleted for all to see', async (t) => {
 });
 
 t.test('groups can be listed, described, moved and deleted', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(8) });
   const groupId = uniqueName('group');
@@ -225,7 +225,7 @@ t.test('groups can be listed, described, moved and deleted', async (t) => {
 });
 
 t.test('the offsets of an empty group can be set', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(8) });
   const groups = [uniqueName('group'), uniqueName('group')] as const;

@@ -11,7 +11,9 @@ import type {
 } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import type { Test } from 'tap';
-import { Signal, uniqueName } from './test-broker.ts';
+import { WireConnection } from '../../benchmarks/client/connection.ts';
+import { createTopic } from '../../benchmarks/client/topics.ts';
+import { Signal, type TestBroker, uniqueName } from './test-broker.ts';
 
 // Node finds only some of the names that this CommonJS package exports.
 const { KafkaJSProtocolError, Partitioners } = kafkajs;
@@ -71,29 +73,16 @@ export async function consumerOf(
   return consumer;
 }
 
-/** Makes a topic with a name of its own. */
+/** Makes a topic with a name of its own, which can be used when this resolves. */
 export async function newTopic(
-  kafka: Kafka,
+  broker: TestBroker,
   partitions = 1,
   configs: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const topic = uniqueName('topic');
-  const admin = kafka.admin();
-  await admin.connect();
-  try {
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: [
-        {
-          topic,
-          numPartitions: partitions,
-          configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
-        },
-      ],
-    });
-  } finally {
-    await admin.disconnect();
-  }
+  const connection = await WireConnection.open(broker.host, broker.port);
+  await createTopic(connection, topic, partitions, configs);
+  connection.close();
   return topic;
 }
 

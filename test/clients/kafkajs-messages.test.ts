@@ -19,7 +19,7 @@ const broker = await startTestBroker(t);
 const kafka = kafkaFor(broker);
 
 t.test('a record comes back with key, value, headers and timestamp', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   const timestamp = String(Date.now() - 60_000);
   const [metadata] = await producer.send({
@@ -46,7 +46,7 @@ t.test('a record comes back with key, value, headers and timestamp', async (t) =
 });
 
 t.test('null and empty stay different, in keys, values and headers', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({
     topic,
@@ -70,7 +70,7 @@ t.test('null and empty stay different, in keys, values and headers', async (t) =
 });
 
 t.test('with acks 0, 1 and all each record arrives once and in order', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   for (const [index, acks] of [0, 1, -1, 0, -1, 1].entries()) {
     const answer = await producer.send({ topic, acks, messages: numbered(1, index) });
@@ -81,7 +81,7 @@ t.test('with acks 0, 1 and all each record arrives once and in order', async (t)
 });
 
 t.test('a record of nearly a megabyte passes, one above the limit is refused', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   const large = Buffer.alloc(1_000_000, 'abcdefghij');
   await producer.send({ topic, messages: [{ value: large }] });
@@ -94,7 +94,7 @@ t.test('a record of nearly a megabyte passes, one above the limit is refused', a
 });
 
 t.test('a topic with a larger max.message.bytes takes what others refuse', async (t) => {
-  const topic = await newTopic(kafka, 1, { 'max.message.bytes': '6000000' });
+  const topic = await newTopic(broker, 1, { 'max.message.bytes': '6000000' });
   const producer = await producerOf(t, kafka);
   const value = Buffer.alloc(5_000_000, 'x');
   await producer.send({ topic, messages: [{ value }] });
@@ -103,7 +103,7 @@ t.test('a topic with a larger max.message.bytes takes what others refuse', async
 });
 
 t.test('records of one key keep their order over many batches and partitions', async (t) => {
-  const topic = await newTopic(kafka, 3);
+  const topic = await newTopic(broker, 3);
   const producer = await producerOf(t, kafka);
   const keys = ['red', 'green', 'blue', 'grey', 'black'];
   for (let round = 0; round < 20; round += 1) {
@@ -123,7 +123,7 @@ t.test('records of one key keep their order over many batches and partitions', a
 });
 
 t.test('one sendBatch writes to several topics', async (t) => {
-  const topics = [await newTopic(kafka), await newTopic(kafka, 2)];
+  const topics = [await newTopic(broker), await newTopic(broker, 2)];
   const producer = await producerOf(t, kafka);
   await producer.sendBatch({
     topicMessages: topics.map((topic) => ({ topic, messages: numbered(4) })),
@@ -135,7 +135,7 @@ t.test('one sendBatch writes to several topics', async (t) => {
 });
 
 t.test('sends that are under way at once all arrive', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka, { maxInFlightRequests: 5 });
   const numbers = Array.from({ length: 100 }, (_, index) => index);
   const answers = await Promise.all(
@@ -156,7 +156,7 @@ t.test('sends that are under way at once all arrive', async (t) => {
 });
 
 t.test('eachBatch sees every record once, with the high watermark', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   for (let first = 0; first < 500; first += 100) {
     await producer.send({ topic, messages: numbered(100, first) });
@@ -186,7 +186,7 @@ t.test('eachBatch sees every record once, with the high watermark', async (t) =>
 
 t.test('eachMessage works on several partitions at a time', async (t) => {
   const partitions = 4;
-  const topic = await newTopic(kafka, partitions);
+  const topic = await newTopic(broker, partitions);
   const producer = await producerOf(t, kafka);
   const messages = Array.from({ length: partitions }, (_, partition) => ({
     partition,
@@ -211,7 +211,7 @@ t.test('eachMessage works on several partitions at a time', async (t) => {
 });
 
 t.test('a group goes on where it committed', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const groupId = uniqueName('group');
   const producer = await producerOf(t, kafka);
   const consume = async (count: number): Promise<SeenRecord[]> => {

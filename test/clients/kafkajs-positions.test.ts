@@ -45,7 +45,7 @@ async function firstFrom(
 }
 
 t.test('seek goes to an offset, within a batch too', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(10) });
   await producer.send({ topic, messages: numbered(10, 10) });
@@ -54,7 +54,7 @@ t.test('seek goes to an offset, within a batch too', async (t) => {
 });
 
 t.test('seek goes back and forth while the consumer runs', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(20) });
   const consumer = await consumerOf(t, kafka);
@@ -75,7 +75,7 @@ t.test('seek goes back and forth while the consumer runs', async (t) => {
 });
 
 t.test('an offset by time is that of the first record at or after it', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   const start = Date.now() - 100_000;
   for (let minute = 0; minute < 10; minute += 1) {
@@ -102,7 +102,7 @@ t.test('an offset by time is that of the first record at or after it', async (t)
 });
 
 t.test('out of range, a consumer starts where its reset says', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(5) });
   t.same(numbersOf(await firstFrom(t, topic, '1000', 2)), [0, 1], 'from the beginning');
@@ -122,7 +122,7 @@ t.test('out of range, a consumer starts where its reset says', async (t) => {
 });
 
 t.test('below a log start that was raised, a consumer starts at the log start', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(10) });
   await deleteRecords(admin, topic, '6');
@@ -131,7 +131,7 @@ t.test('below a log start that was raised, a consumer starts at the log start', 
 });
 
 t.test('a paused partition gives nothing until it is resumed', async (t) => {
-  const topic = await newTopic(kafka, 2);
+  const topic = await newTopic(broker, 2);
   const producer = await producerOf(t, kafka);
   const to = (partition: number, value: string) =>
     producer.send({ topic, messages: [{ partition, value }] });
@@ -170,7 +170,7 @@ t.test('a paused partition gives nothing until it is resumed', async (t) => {
 });
 
 t.test('without a committed offset a group starts at the end or the beginning', async (t) => {
-  const topic = await newTopic(kafka);
+  const topic = await newTopic(broker);
   const producer = await producerOf(t, kafka);
   await producer.send({ topic, messages: numbered(3) });
   const groupId = uniqueName('group');

@@ -1,14 +1,14 @@
 /** Topics, configurations and groups, as @platformatic/kafka's admin client sees and changes them. */
 
-import {
-  ConfigResourceTypes,
-  FindCoordinatorKeyTypes,
-  IncrementalAlterConfigOperationTypes,
-} from '@platformatic/kafka';
 import t from 'tap';
 import { WireConnection } from '../../benchmarks/client/connection.ts';
 import { createTopic, untilLed } from '../../benchmarks/client/topics.ts';
 import { adminOf, take, textConsumer, textProducer } from './platformatic-client.ts';
+import {
+  ConfigResourceTypes,
+  FindCoordinatorKeyTypes,
+  IncrementalAlterConfigOperationTypes,
+} from './platformatic-release.ts';
 import { startTestBroker, uniqueName } from './test-broker.ts';
 
 const broker = await startTestBroker(t);
