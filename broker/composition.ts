@@ -23,6 +23,7 @@ import { Metrics } from './metrics.ts';
 import { ProducerIds } from './producer-ids.ts';
 import type { Services } from './services.ts';
 import { knownTopics, Topics } from './topics.ts';
+import { decompressedBatchBytes } from './validation-rules.ts';
 import { Watchers } from './watchers.ts';
 
 /** What is to be closed, last opened first. */
@@ -57,7 +58,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
   closers.add(() => codecs.close());
 
   const logs = await openStore(env, config.storeOptions(), {
-    inflate: (codec, payload) => inflate(codecs, codec, payload, config),
+    inflate: (codec, payload) => inflate(codecs, codec, payload),
     events: syncEvents(metrics),
   });
   closers.add(() => logs.close());
@@ -120,13 +121,8 @@ function watchTopics({ topics, groups, env }: Services): void {
   });
 }
 
-async function inflate(
-  codecs: Codecs,
-  codec: number,
-  payload: Buffer,
-  config: Config,
-): Promise<Buffer> {
-  const maxBytes = config.get('max.decompressed.message.bytes');
+async function inflate(codecs: Codecs, codec: number, payload: Buffer): Promise<Buffer> {
+  const maxBytes = decompressedBatchBytes(payload.length);
   const result = await codecs.run({ kind: 'decompress', payload, codec, maxBytes });
   if ('fault' in result) throw new CorruptLog(`compressed records: ${result.message}`);
   const { buffer, byteOffset, byteLength } = result.payload;

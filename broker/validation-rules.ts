@@ -8,6 +8,11 @@ import type { ValidationRules } from './validate.ts';
 const DECOMPRESSED_BATCH_BYTES = 64 * 1024 * 1024;
 const DECOMPRESSED_BATCH_FACTOR = 4;
 
+/** What a batch of so many bytes may become when it is decompressed. */
+export function decompressedBatchBytes(compressedBytes: number): number {
+  return Math.max(DECOMPRESSED_BATCH_BYTES, compressedBytes * DECOMPRESSED_BATCH_FACTOR);
+}
+
 /** The rules for a topic; to be asked for by `config.derived(validationRules)`, which keeps them. */
 export function validationRules(config: TopicConfig): ValidationRules {
   const maxMessageBytes = config.get('max.message.bytes');
@@ -23,10 +28,7 @@ export function validationRules(config: TopicConfig): ValidationRules {
     full: config.get('record.validation') === 'full',
     target: targetOf(config),
     maxRecordBytes: config.get('max.decompressed.message.bytes'),
-    maxDecompressedBytes: Math.max(
-      DECOMPRESSED_BATCH_BYTES,
-      maxMessageBytes * DECOMPRESSED_BATCH_FACTOR,
-    ),
+    maxDecompressedBytes: decompressedBatchBytes(maxMessageBytes),
   };
 }
 
