@@ -69,7 +69,7 @@ export class Server {
     const { host, port } = listener;
     const told = { host: advertised?.host ?? (isUnspecified(host) ? '' : host), port: 0 };
     const open = await this.transport.listen(
-      { host, port },
+      { host, port, backlog: this.services.config.get('socket.listen.backlog.size') },
       (connection) => this.accept(connection, told),
       (error) => this.log.error({ err: error, listener: listener.name }, 'listener failed'),
     );

@@ -43,6 +43,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: one that is free. */
   readonly port: number;
+  /** Connections that may wait to be accepted. */
+  readonly backlog: number;
 }
 
 export interface TransportListener {
@@ -65,8 +67,6 @@ export interface Transport {
 const WRITE_HIGH_WATER_BYTES = 1024 * 1024;
 /** Silence after which the kernel probes whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
-/** Connections that may wait to be accepted: clients come back all at once after a restart. */
-const BACKLOG = 1024;
 
 /** Where a socket's connection hangs: listeners that need no closure for each socket. */
 const CONNECTION = Symbol('connection');
@@ -183,7 +183,7 @@ export const tcpTransport: Transport = {
     server.on('connection', (socket) => accept(new TcpConnection(socket)));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
+      server.listen({ host: options.host, port: options.port, backlog: options.backlog }, () => {
         server.removeListener('error', reject);
         server.on('error', failed);
         resolve();

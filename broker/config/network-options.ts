@@ -44,9 +44,11 @@ export const networkOptions = {
     min: 1,
     doc: 'The largest request frame. A longer one closes the connection before memory is taken.',
   }),
-  'socket.listen.backlog.size': int(50, {
+  'socket.listen.backlog.size': int(1024, {
     min: 1,
-    doc: 'How many connections may wait in the system to be accepted.',
+    doc:
+      'How many connections may wait in the system to be accepted. Apache Kafka has 50; clients ' +
+      'that all come back after a restart would lose a second each.',
   }),
   'max.connections': int(2147483647, {
     min: 0,

@@ -5,7 +5,7 @@ import { type TransportConnection, tcpTransport } from '../../broker/transport.t
 import { SimulatedNetwork } from '../sim/transport.ts';
 import { seededRandom, until } from './harness.ts';
 
-const ANY_PORT = { host: '127.0.0.1', port: 0 };
+const ANY_PORT = { host: '127.0.0.1', port: 0, backlog: 100 };
 const fail = (error: Error) => {
   throw error;
 };
@@ -102,10 +102,10 @@ t.test('a peer that ends its half is gone', async (t) => {
 
 t.test('an address that is taken is refused', async (t) => {
   const first = await tcpTransport.listen(ANY_PORT, () => {}, fail);
-  const again = tcpTransport.listen({ host: '127.0.0.1', port: first.port }, () => {}, fail);
+  const again = tcpTransport.listen({ ...ANY_PORT, port: first.port }, () => {}, fail);
   await t.rejects(again, { code: 'EADDRINUSE' });
   await first.close();
-  const free = await tcpTransport.listen({ host: '127.0.0.1', port: first.port }, () => {}, fail);
+  const free = await tcpTransport.listen({ ...ANY_PORT, port: first.port }, () => {}, fail);
   await free.close();
 });
 
