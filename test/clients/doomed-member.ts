@@ -6,8 +6,8 @@
  * for a static member its group.instance.id.
  */
 
-import { Consumer, stringDeserializers } from '@platformatic/kafka';
 import { Kafka, logLevel } from 'kafkajs';
+import { Consumer, stringDeserializers } from './platformatic-release.ts';
 
 type Arguments = [string, string, string, string, string, string | undefined];
 const [client, address, groupId, topic, session, groupInstanceId] = process.argv.slice(

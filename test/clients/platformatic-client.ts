@@ -1,22 +1,27 @@
 /** What the tests with @platformatic/kafka do again and again. */
 
-import {
-  Admin,
-  type BaseOptions,
-  type ConsumeOptions,
-  Consumer,
-  type ConsumerOptions,
-  type Message,
-  Producer,
-  type ProducerOptions,
-  stringDeserializers,
-  stringSerializers,
+import type {
+  Admin as AdminType,
+  BaseOptions,
+  ConsumeOptions,
+  ConsumerOptions,
+  Consumer as ConsumerType,
+  Message,
+  ProducerOptions,
+  Producer as ProducerType,
 } from '@platformatic/kafka';
 import type { Test } from 'tap';
+import {
+  Admin,
+  Consumer,
+  Producer,
+  stringDeserializers,
+  stringSerializers,
+} from './platformatic-release.ts';
 import { isApacheKafka, type TestBroker, uniqueName } from './test-broker.ts';
 
-export type TextProducer = Producer<string, string, string, string>;
-export type TextConsumer = Consumer<string, string, string, string>;
+export type TextProducer = ProducerType<string, string, string, string>;
+export type TextConsumer = ConsumerType<string, string, string, string>;
 export type TextMessage = Message<string, string, string, string>;
 
 /** Short, so that a stream that is closed has not long to wait for its last answer. */
@@ -64,7 +69,7 @@ export function textConsumer(
   return consumer;
 }
 
-export function adminOf(t: Test, broker: TestBroker): Admin {
+export function adminOf(t: Test, broker: TestBroker): AdminType {
   const admin = new Admin(base(broker));
   t.teardown(() => admin.close());
   return admin;

@@ -1,4 +1,4 @@
-/** @platformatic/kafka 1.35.0: producing, streams in all their modes, and offsets. */
+/** @platformatic/kafka: producing, streams in all their modes, and offsets. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ConsumeOptions } from '@platformatic/kafka';
