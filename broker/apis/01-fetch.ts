@@ -29,7 +29,6 @@ const READ_UNCOMMITTED = 0;
 const READ_COMMITTED = 1;
 /** Versions up to this know no KAFKA_STORAGE_ERROR. */
 const LAST_WITHOUT_STORAGE_ERROR = 5;
-const FIRST_WITH_ZSTD = 10;
 const FIRST_WITH_TOPIC_ID = 13;
 const FIRST_WITH_ENDPOINTS = 16;
 
@@ -46,9 +45,6 @@ function resolve(context: RequestContext, asked: SessionPartition): Partition | 
   if (topic === undefined || partition === undefined) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
   if (asked.topicId !== ZERO_UUID && asked.topicId !== topic.id) {
     return ErrorCode.INCONSISTENT_TOPIC_ID;
-  }
-  if (context.apiVersion < FIRST_WITH_ZSTD && topic.config.get('compression.type') === 'zstd') {
-    return ErrorCode.UNSUPPORTED_COMPRESSION_TYPE;
   }
   return partition;
 }
@@ -84,13 +80,14 @@ function toldCode(context: RequestContext, errorCode: number): number {
     : errorCode;
 }
 
-/** Whether a client is to be told where the leader is (KIP-951). */
+/**
+ * Whether a client is to be told where the leader is (KIP-951). Kafka tells one that is fenced too,
+ * who is then where it should be already; @platformatic/kafka 1.x cannot read an answer with filled
+ * tagged fields, and would ask the same for ever.
+ */
 function tellsLeader(context: RequestContext, slice: FetchSlice): boolean {
   if (context.apiVersion < FIRST_WITH_ENDPOINTS || slice.partition === undefined) return false;
-  const { errorCode } = slice;
-  return (
-    errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER || errorCode === ErrorCode.FENCED_LEADER_EPOCH
-  );
+  return slice.errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER;
 }
 
 function recordsOf(slice: FetchSlice): Buffer | readonly Buffer[] {
@@ -110,7 +107,8 @@ function partitionAnswer(context: RequestContext, slice: FetchSlice): PartitionA
     currentLeader: tellsLeader(context, slice)
       ? { leaderId: context.services.nodeId, leaderEpoch: slice.partition!.log.leaderEpoch }
       : undefined,
-    abortedTransactions: slice.aborted,
+    // Null says "not read_committed"; beside an error of a partition that is not there Kafka has none.
+    abortedTransactions: slice.partition === undefined ? [] : slice.aborted,
     records: recordsOf(slice),
   };
 }
@@ -213,7 +211,7 @@ export const fetch = api({
               partitionIndex: partition,
               errorCode,
               highWatermark: -1,
-              abortedTransactions: null,
+              abortedTransactions: [],
               records: NO_RECORDS,
             })),
           })),
