@@ -46,9 +46,10 @@ export const networkOptions = {
   }),
   'socket.listen.backlog.size': int(1024, {
     min: 1,
+    kafkaDefault: '50',
     doc:
-      'How many connections may wait in the system to be accepted. Apache Kafka has 50; clients ' +
-      'that all come back after a restart would lose a second each.',
+      'How many connections may wait in the system to be accepted. With too few, clients that all ' +
+      'come back after a restart lose a second each.',
   }),
   'max.connections': int(2147483647, {
     min: 0,
