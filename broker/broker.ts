@@ -11,7 +11,7 @@
 import type { Logger } from '../storage/env.ts';
 import { apis } from './apis/index.ts';
 import { Closers, compose } from './composition.ts';
-import { Config, type Listener, settingsOfProgram } from './config.ts';
+import { Config, settingsOfProgram } from './config.ts';
 import { silentLog, systemWorld, temporaryFolder, type World } from './main.ts';
 import { type OpenListener, Server } from './server.ts';
 import type { Services } from './services.ts';
@@ -148,13 +148,12 @@ export class Broker {
 
   private async openListeners(): Promise<void> {
     const { config } = this.services;
-    const { listeners, advertised } = config.listeners;
+    const { listeners, advertised, http } = config.listeners;
     this.closers.add(() => this.server.stop(STOP_GRACE_MS));
     for (const listener of listeners) {
       this.open.push(await this.server.listen(listener, advertised.get(listener.name)));
     }
     this.state = 'ready';
-    const http = httpListeners(config.get('http.listeners'));
     if (http.length === 0) return;
     const opened = await this.world.openHttp(http, this);
     this.closers.add(() => opened.close());
@@ -184,15 +183,4 @@ export class Broker {
     const listeners = this.open.map(({ name, host, port }) => `${name}://${host}:${port}`);
     return { nodeId, clusterId, listeners, dataDir: this.dataDir, topics: topics.count };
   }
-}
-
-/** Reads `http://host:port` texts. Throws Error on another form. */
-function httpListeners(texts: readonly string[]): Pick<Listener, 'host' | 'port'>[] {
-  return texts.map((text) => {
-    const match = /^http:\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]*)):(\d{1,5})\/?$/.exec(text);
-    if (match === null || Number(match[3]) > 65535) {
-      throw new Error(`http.listeners takes http://host:port, not ${text}`);
-    }
-    return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) };
-  });
 }

@@ -124,6 +124,7 @@ export class Config {
         advertised: this.get('advertised.listeners'),
         protocolMap: this.get('listener.security.protocol.map'),
         controllerNames: this.get('controller.listener.names'),
+        http: this.get('http.listeners'),
       });
     } catch (error) {
       if (!(error instanceof IllegalValue)) throw error;

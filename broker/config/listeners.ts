@@ -29,12 +29,23 @@ export interface ListenerOptions {
   readonly advertised: readonly string[] | null;
   readonly protocolMap: string;
   readonly controllerNames: readonly string[];
+  readonly http: readonly string[];
 }
+
+/** Where HTTP is served. */
+export type HttpListener = Pick<Listener, 'host' | 'port'>;
 
 export interface Listeners {
   readonly listeners: readonly Listener[];
   /** By listener name; undefined where the listener's own address is told. */
   readonly advertised: ReadonlyMap<string, Listener>;
+  readonly http: readonly HttpListener[];
+}
+
+function parseHttpListener(text: string): HttpListener {
+  const { name, host, port } = parseListener('http.listeners', text);
+  if (name !== 'HTTP') throw new IllegalValue('http.listeners', text, 'it takes http://host:port');
+  return { host, port };
 }
 
 function parseProtocolMap(text: string): Map<string, string> {
@@ -49,7 +60,7 @@ function parseProtocolMap(text: string): Map<string, string> {
   return map;
 }
 
-/** Reads the four options together. Throws IllegalValue. */
+/** Reads the options together. Throws IllegalValue. */
 export function parseListeners(options: ListenerOptions): Listeners {
   const protocols = parseProtocolMap(options.protocolMap);
   const controllers = new Set(options.controllerNames.map((name) => name.toUpperCase()));
@@ -84,7 +95,7 @@ export function parseListeners(options: ListenerOptions): Listeners {
     }
     advertised.set(listener.name, listener);
   }
-  return { listeners, advertised };
+  return { listeners, advertised, http: options.http.map(parseHttpListener) };
 }
 
 /** Whether a host stands for all interfaces. */

@@ -131,6 +131,10 @@ t.test('a start that fails half way leaves nothing behind', async (t) => {
     name: 'ConfigurationError',
     message: /num\.partitions/,
   });
+  await t.rejects(Broker.start({ config: { 'http.listeners': 'https://localhost:1' } }), {
+    name: 'ConfigurationError',
+    message: /http\.listeners/,
+  });
 });
 
 t.test('a stop does not wait for those who wait', async (t) => {
