@@ -239,6 +239,7 @@ export class FetchRun<A> implements Waiting {
         : ErrorCode.UNKNOWN_LEADER_EPOCH;
     }
     const { fetchOffset, lastFetchedEpoch } = slice;
+    if (slice.limitBytes < 0 || this.#limits.maxBytes < 0) return ErrorCode.UNKNOWN_SERVER_ERROR;
     let isKnown = fetchOffset >= log.logStartOffset && fetchOffset <= log.endOffset;
     if (lastFetchedEpoch >= 0) {
       const known = log.endOffsetForEpoch(lastFetchedEpoch);

@@ -45,7 +45,7 @@ export class FetchSlice implements PartitionOutcome, WatchedSlice {
     this.list = list;
     // Copied, as another request of the session may change what it asks while this one waits.
     this.fetchOffset = asked.fetchOffset;
-    this.limitBytes = Math.max(0, asked.maxBytes);
+    this.limitBytes = asked.maxBytes;
     this.lastFetchedEpoch = asked.lastFetchedEpoch;
   }
 

@@ -85,7 +85,9 @@ export class Partition {
     if (this.#deleted) throw new LogDeleted(`${this.topic.name}-${this.index} was deleted`);
     if (header.producerId >= 0) {
       const original = this.log.producers.check(header);
-      if (original !== undefined) return { ...original, logAppendTimeMs: -1, duplicate: true };
+      // As Kafka does it, the time that is told of a repeated batch is that of its records.
+      const logAppendTimeMs = header.maxTimestamp;
+      if (original !== undefined) return { ...original, logAppendTimeMs, duplicate: true };
     }
     const appended = this.log.append(batch, header, nowMs);
     this.#count(appended, header);

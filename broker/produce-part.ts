@@ -57,9 +57,8 @@ export class ProducePart {
     return records[MAGIC_AT] === MAGIC && (records[ATTRIBUTES_AT]! & TRANSACTIONAL_BIT) !== 0;
   }
 
-  fail(errorCode: number, message: string | null = null): void {
+  fail(errorCode: number): void {
     this.errorCode = errorCode;
-    this.errorMessage = message;
     this.baseOffset = NO_OFFSET;
     this.logAppendTimeMs = NO_TIMESTAMP;
     this.ackEnd = NO_OFFSET;

@@ -12,7 +12,6 @@
 import { ErrorCode, errorName, ProtocolError } from '../protocol/errors.ts';
 import type { RequestContext } from './api.ts';
 import type { Deadline } from './deadlines.ts';
-import { messageFor } from './error-map.ts';
 import { reportPartitionError } from './partition-errors.ts';
 import type { ProducePart } from './produce-part.ts';
 import { RejectedBatch, type ValidBatch, validateBatch } from './validate.ts';
@@ -191,8 +190,12 @@ export class ProduceRun implements Deadline {
   #fail(part: ProducePart, error: unknown): undefined {
     const code = reportPartitionError(this.#context, part.topicName, part.index, error);
     this.#context.services.metrics.counter('produce_refused_total', errorName(code)).add();
-    part.fail(code, error instanceof ProtocolError ? messageFor(error) : null);
-    if (error instanceof RejectedBatch) part.recordErrors = error.recordErrors;
+    part.fail(code);
+    // Kafka explains what is wrong with records, not what is wrong with the batch as a whole.
+    if (error instanceof RejectedBatch && error.recordErrors.length > 0) {
+      part.recordErrors = error.recordErrors;
+      part.errorMessage = error.message;
+    }
     if (tellLogStart.has(code)) part.logStartOffset = part.partition!.log.logStartOffset;
     return undefined;
   }

@@ -11,7 +11,7 @@
  * timeout, for what is tiered. Source: Kafka's ReplicaManager.fetchOffset, Partition, UnifiedLog.
  */
 
-import { ErrorCode } from '../../protocol/errors.ts';
+import { ErrorCode, ProtocolError } from '../../protocol/errors.ts';
 import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/list-offsets.ts';
 import type { Decoded, Input } from '../../protocol/schema.ts';
 import type { PartitionLogView } from '../../storage/types.ts';
@@ -42,6 +42,7 @@ const firstVersions = new Map<number, number>([
 ]);
 
 const CONSUMER_REPLICA_ID = -1;
+const READ_UNCOMMITTED = 0;
 const READ_COMMITTED = 1;
 
 interface Found {
@@ -114,12 +115,26 @@ async function answerFor(
   }
 }
 
-/** Whether a partition is named more than once, by the key it is counted under. */
+/** What is asked of the partitions of a topic: each once, and whether it is named more often. */
+function askedOnce(topic: Request['topics'][number], counts: Map<string, number>) {
+  const once = new Map<number, { asked: Asked; isRepeated: boolean }>();
+  for (const asked of topic.partitions) {
+    const isRepeated = counts.get(nameOf(topic.name, asked)) !== 1;
+    once.set(asked.partitionIndex, { asked, isRepeated });
+  }
+  return [...once.values()];
+}
+
+function nameOf(topic: string, { partitionIndex }: Asked): string {
+  return `${partitionIndex}:${topic}`;
+}
+
+/** How often each partition is named, over all topics of a request. */
 function countNames(request: Request): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { name, partitions } of request.topics) {
-    for (const { partitionIndex } of partitions) {
-      const key = `${partitionIndex}:${name}`;
+    for (const asked of partitions) {
+      const key = nameOf(name, asked);
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
   }
@@ -132,16 +147,18 @@ export const listOffsets = api({
   request: ListOffsetsRequest,
   response: ListOffsetsResponse,
   async handle(context, request) {
+    const { isolationLevel } = request;
+    if (isolationLevel !== READ_UNCOMMITTED && isolationLevel !== READ_COMMITTED) {
+      throw new ProtocolError('UNKNOWN_SERVER_ERROR', `unknown isolation level ${isolationLevel}`);
+    }
     const counts = countNames(request);
-    const topics = request.topics.map(async ({ name, partitions }) => ({
-      name,
+    const topics = request.topics.map(async (topic) => ({
+      name: topic.name,
       partitions: await Promise.all(
-        partitions.map((asked) => {
+        askedOnce(topic, counts).map(({ asked, isRepeated }) => {
           const { partitionIndex } = asked;
-          if (counts.get(`${partitionIndex}:${name}`) === 1) {
-            return answerFor(context, request, name, asked);
-          }
-          return { partitionIndex, errorCode: ErrorCode.INVALID_REQUEST };
+          if (isRepeated) return { partitionIndex, errorCode: ErrorCode.INVALID_REQUEST };
+          return answerFor(context, request, topic.name, asked);
         }),
       ),
     }));

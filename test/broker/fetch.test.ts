@@ -1,6 +1,6 @@
 import t from 'tap';
 import { fetch } from '../../broker/apis/01-fetch.ts';
-import { ErrorCode } from '../../protocol/errors.ts';
+import { ErrorCode, ProtocolError } from '../../protocol/errors.ts';
 import type { FetchRequest } from '../../protocol/messages/fetch.ts';
 import { batchBytes, readBatchHeader } from '../../protocol/record-batch.ts';
 import type { Input } from '../../protocol/schema.ts';
@@ -211,6 +211,7 @@ t.test(
     const alone = await send(broker, [{ topic: missing }], { maxWaitMs: 60_000 }).answer;
     t.equal(only(alone).errorCode, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
     t.equal(only(alone).highWatermark, -1);
+    t.same(only(alone).abortedTransactions, []);
     const wanted = [{ topic: missing }, { topic, partition: 5 }, { topic }];
     const call = send(broker, wanted, { maxWaitMs: 1000 });
     await settle();
@@ -540,14 +541,24 @@ t.test(
   },
 );
 
-t.test('a zstd topic is for Fetch 10 and later', async (t) => {
+t.test('a limit below 0 is an error of its partitions', async (t) => {
   const broker = new DataBroker();
-  const topic = broker.topic('t', { settings: { 'compression.type': 'zstd' } });
-  const codes = [];
-  for (const version of [9, 10]) {
-    codes.push(only(await send(broker, [{ topic }], { version }).answer).errorCode);
-  }
-  t.same(codes, [ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, 0]);
+  const topic = broker.topic('t');
+  broker.fill(topic, 0, ['a']);
+  const own = await send(broker, [{ topic, maxBytes: -1 }]).answer;
+  t.equal(only(own).errorCode, ErrorCode.UNKNOWN_SERVER_ERROR);
+  const whole = await send(broker, [{ topic }], { maxBytes: -1 }).answer;
+  t.equal(only(whole).errorCode, ErrorCode.UNKNOWN_SERVER_ERROR);
+  t.same(offsets(only(await send(broker, [{ topic, maxBytes: 0 }]).answer).records), [0]);
+});
+
+t.test('an isolation level that nobody knows is an error', async (t) => {
+  const broker = new DataBroker();
+  const topic = broker.topic('t');
+  await t.rejects(
+    async () => send(broker, [{ topic }], { isolationLevel: 7 }).answer,
+    new ProtocolError('UNKNOWN_SERVER_ERROR', 'unknown isolation level 7'),
+  );
 });
 
 t.test('every version is answered', async (t) => {

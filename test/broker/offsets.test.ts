@@ -2,7 +2,7 @@ import t from 'tap';
 import { listOffsets } from '../../broker/apis/02-list-offsets.ts';
 import { deleteRecords } from '../../broker/apis/21-delete-records.ts';
 import { offsetForLeaderEpoch } from '../../broker/apis/23-offset-for-leader-epoch.ts';
-import { ErrorCode } from '../../protocol/errors.ts';
+import { ErrorCode, ProtocolError } from '../../protocol/errors.ts';
 import { readBatchHeader } from '../../protocol/record-batch.ts';
 import { batchOf, DataBroker, type FakeTopic } from './data-broker.ts';
 
@@ -133,7 +133,12 @@ t.test('ListOffsets checks partition, epoch and repetitions', async (t) => {
   const { topics } = await broker.call(listOffsets, 5, value).answer;
   t.same(
     topics[0]!.partitions.map(({ errorCode }) => errorCode),
-    [ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_REQUEST],
+    [ErrorCode.INVALID_REQUEST],
+    'answered once',
+  );
+  await t.rejects(
+    list(broker, topic, -1, { isolationLevel: 7 }),
+    new ProtocolError('UNKNOWN_SERVER_ERROR', 'unknown isolation level 7'),
   );
 });
 
