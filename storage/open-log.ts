@@ -63,21 +63,38 @@ export async function openLog(
 ): Promise<PartitionLog> {
   const { env } = files;
   const knownStart = past.logStartOffset ?? 0;
+  const firstOffset = firstOffsetNeeded(knownStart, past.journaled);
   const segments = await SegmentLog.open(files, { ...identity, dataDir }, identity.options, {
     cleanShutdown: past.wasClean,
     powerLost: past.isForeign,
     recoveryPoint: past.recoveryPoint ?? 0,
-    logStartOffset: knownStart,
+    logStartOffset: firstOffset,
   });
   const logStartOffset = Math.max(knownStart, segments.firstOffset);
   const epochs = await LeaderEpochs.load(env, segments.folder);
   epochs.truncateFromEnd(segments.endOffset);
-  const producers = await restoreProducers(env, segments, logStartOffset);
+  const readFrom = Math.max(firstOffset, segments.firstOffset);
+  const producers = await restoreProducers(env, segments, readFrom);
   const log = { identity, segments, epochs, producers };
   if (past.journaled !== undefined) await replay(files, log, past.journaled);
+  if (segments.endOffset < knownStart) {
+    // What should have led up to the log start is damaged: the log begins there, without it.
+    await segments.close();
+    const journaled = past.journaled && { ...past.journaled, runs: [] };
+    return openLog(files, path, dataDir, identity, { ...past, journaled });
+  }
   const leaderEpoch = epochs.latest + 1;
   if (past.isForeign) await closeGap(files, log, past.journaled?.leaseEnd ?? 0, leaderEpoch);
   return new PartitionLog(path, { ...identity, ...log, logStartOffset, leaderEpoch });
+}
+
+/**
+ * Where reading begins: at the log start, or before it where only the journal has the batch that
+ * contains it.
+ */
+function firstOffsetNeeded(logStartOffset: number, journaled: JournaledLog | undefined): number {
+  const run = journaled?.runs.find(({ end }) => end > logStartOffset);
+  return run === undefined ? logStartOffset : Math.min(run.previousEnd, logStartOffset);
 }
 
 interface Opening {

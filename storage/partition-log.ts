@@ -22,10 +22,13 @@ import type { WritePath } from './write-path.ts';
 export class PartitionLog extends LogWriter implements PartitionLogView {
   readonly #reader: LogReader;
   #logStart: number;
+  /** What is durable of it. */
+  #recordedLogStart: number;
 
   constructor(path: WritePath, opened: OpenedLog) {
     super(path, opened);
     this.#logStart = opened.logStartOffset;
+    this.#recordedLogStart = opened.logStartOffset;
     this.#reader = new LogReader(opened.segments, this.tail, path.inflate);
   }
 
@@ -84,11 +87,15 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     if (offset > this.highWatermark) {
       throw new OffsetOutOfRange(`offset ${offset} is above the high watermark`);
     }
-    if (offset <= this.#logStart) return this.#logStart;
-    this.#logStart = offset;
-    await this.path.saveLogStart();
-    this.epochs.truncateFromStart(offset);
-    await this.segments.deleteSegmentsBelow(offset);
+    this.#logStart = Math.max(this.#logStart, offset);
+    const start = this.#logStart;
+    // Asked for again after a failure, it is only done when it is recorded.
+    if (this.#recordedLogStart < start) {
+      await this.path.saveLogStart();
+      this.#recordedLogStart = Math.max(this.#recordedLogStart, start);
+      this.epochs.truncateFromStart(start);
+      await this.segments.deleteSegmentsBelow(start);
+    }
     return this.#logStart;
   }
 }

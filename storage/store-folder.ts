@@ -30,8 +30,8 @@ export interface StoreFolder {
   /** Without runs when the last stop was clean. */
   readonly journal: JournalContents;
   /** By `<topic>-<partition>`. */
-  readonly recoveryPoints: ReadonlyMap<string, number>;
-  readonly logStarts: ReadonlyMap<string, number>;
+  readonly recoveryPoints: Map<string, number>;
+  readonly logStarts: Map<string, number>;
   /** Names in the data folder. */
   readonly names: Set<string>;
 }

@@ -9,13 +9,7 @@
 
 import path from 'node:path';
 import { BufferPool } from './buffer-pool.ts';
-import {
-  LOG_START_OFFSETS_FILE,
-  type PartitionOffset,
-  RECOVERY_POINTS_FILE,
-  writeCleanShutdown,
-  writeOffsetCheckpoint,
-} from './checkpoint.ts';
+import { writeCleanShutdown } from './checkpoint.ts';
 import type { Env, Timer } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
@@ -27,8 +21,8 @@ import type { LogWriter } from './log-writer.ts';
 import { OpenChunks } from './open-chunks.ts';
 import { type LogIdentity, newLog, openLog } from './open-log.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { saveProducers } from './producer-restore.ts';
 import { partitionFolderName } from './segment-names.ts';
+import { StoreCheckpoints } from './store-checkpoints.ts';
 import { openStoreFolder, type StoreFolder } from './store-folder.ts';
 import type { StoreOptions } from './store-options.ts';
 import { setStraysAside } from './strays.ts';
@@ -44,10 +38,6 @@ const POOL_KEEP_BYTES = 32 * 1024 * 1024;
 /** Logs opened at once at the start. */
 const OPEN_PARALLELISM = 16;
 const FREE_JOURNAL_FILES = 2;
-/** A log's producers are saved when so much was persisted since the last time. */
-const SNAPSHOT_BYTES = 16 * 1024 * 1024;
-/** Recovery points are saved before their time when so much was persisted since the last time. */
-const CHECKPOINT_BYTES = 128 * 1024 * 1024;
 const SEAL_CHECK_MS = 500;
 const EXPIRE_PRODUCERS_MS = 600_000;
 
@@ -98,10 +88,7 @@ export class Store implements LogStore {
   readonly #files: LogContext;
   readonly #path: WritePath;
   readonly #logs = new Map<string, PartitionLog>();
-  /** Logs persisted to since the last checkpoint, with the bytes since their last snapshot. */
-  readonly #changed = new Map<LogWriter, number>();
-  #changedBytes = 0;
-  #saving: Promise<void> = Promise.resolve();
+  readonly #checkpoints: StoreCheckpoints;
   #sealTimer: Timer | undefined;
   #checkpointTimer: Timer | undefined;
   #expireTimer: Timer | undefined;
@@ -113,6 +100,7 @@ export class Store implements LogStore {
     this.#options = options;
     this.#folder = folder;
     this.clusterId = folder.clusterId;
+    this.#checkpoints = new StoreCheckpoints(env, options.dataDir, folder, this.#logs);
     folder.lock.onLost = () => this.#failAll();
     const pool = new BufferPool(POOL_KEEP_BYTES);
     this.#files = makeLogContext(env, { buffers: pool, decompress: parts.inflate });
@@ -137,7 +125,7 @@ export class Store implements LogStore {
       onSegmentSync: parts.events.onSegmentSync,
       onGrowth: () => this.#onGrowth(),
       onPersisted: (log, sizeBytes) => this.#onPersisted(log, sizeBytes),
-      saveLogStart: () => this.#saveLogStarts(),
+      saveLogStart: () => this.#checkpoints.saveLogStarts(),
     };
   }
 
@@ -197,6 +185,7 @@ export class Store implements LogStore {
     };
     await Promise.all(Array.from({ length: OPEN_PARALLELISM }, work));
     await this.#voidJournal();
+    await this.#checkpoints.logsAreOpen();
     this.#startTimers();
     const durationMs = Math.round(this.#env.clock.monotonic() - started);
     const { wasClean } = this.#folder;
@@ -204,11 +193,13 @@ export class Store implements LogStore {
   }
 
   async #setStraysAside(topics: readonly TopicLogs[]): Promise<void> {
-    const { dataDir, names } = this.#folder;
+    const { dataDir, names, recoveryPoints, logStarts } = this.#folder;
     const topicIds = new Map(topics.map(({ topic, topicId }) => [topic, topicId]));
     topicIds.set(METADATA_TOPIC, METADATA_TOPIC_ID);
     const aside = await setStraysAside(this.#env, dataDir, names, topicIds);
-    for (const name of aside) names.delete(name);
+    for (const name of aside) {
+      for (const known of [names, recoveryPoints, logStarts]) known.delete(name);
+    }
   }
 
   async #open(identity: LogIdentity): Promise<PartitionLog> {
@@ -217,12 +208,13 @@ export class Store implements LogStore {
     const key = journalKey(topicId, partition);
     const name = partitionFolderName(topic, partition);
     const journaled = journal.logs.get(key);
+    const logStartOffset = logStarts.get(name);
     const log =
-      names.has(name) || journaled !== undefined
+      names.has(name) || journaled !== undefined || logStartOffset !== undefined
         ? await openLog(this.#files, this.#path, this.#options.dataDir, identity, {
             wasClean,
             recoveryPoint: recoveryPoints.get(name),
-            logStartOffset: logStarts.get(name),
+            logStartOffset,
             journaled,
             isForeign: journal.isForeign,
           })
@@ -275,8 +267,8 @@ export class Store implements LogStore {
     const log = this.#logs.get(key);
     if (log === undefined) return;
     this.#logs.delete(key);
-    this.#changed.delete(log);
     await log.retire();
+    await this.#checkpoints.forget(log);
     await log.segments.removeAll();
     this.#path.queue.wake();
   }
@@ -343,16 +335,14 @@ export class Store implements LogStore {
   // Checkpoints.
 
   #onPersisted(log: LogWriter, sizeBytes: number): void {
-    this.#changed.set(log, (this.#changed.get(log) ?? 0) + sizeBytes);
-    this.#changedBytes += sizeBytes;
-    if (this.#changedBytes >= CHECKPOINT_BYTES) this.#checkpoint();
+    this.#checkpoints.persisted(log, sizeBytes);
     this.#path.queue.wake();
   }
 
   #startTimers(): void {
     const { clock } = this.#env;
     const checkpoint = () => {
-      if (this.#changed.size > 0) this.#checkpoint();
+      this.#checkpoints.saveChanged();
       this.#checkpointTimer = clock.setTimer(this.#options.checkpointIntervalMs, checkpoint);
     };
     this.#checkpointTimer = clock.setTimer(this.#options.checkpointIntervalMs, checkpoint);
@@ -364,49 +354,6 @@ export class Store implements LogStore {
       this.#expireTimer = clock.setTimer(EXPIRE_PRODUCERS_MS, expire);
     };
     this.#expireTimer = clock.setTimer(EXPIRE_PRODUCERS_MS, expire);
-  }
-
-  #checkpoint(): void {
-    this.#changedBytes = 0;
-    this.#inTurn(() => this.#saveCheckpoints(SNAPSHOT_BYTES)).catch((error: Error) => {
-      // Without it the next start reads more; the data is safe.
-      this.#env.log.warn({ err: error }, 'the recovery points could not be written');
-    });
-  }
-
-  /** The small files are written one after the other. */
-  #inTurn(save: () => Promise<void>): Promise<void> {
-    const saving = this.#saving.then(save);
-    this.#saving = saving.catch(() => {
-      // Told to the one who asked for it; the next one is not concerned.
-    });
-    return saving;
-  }
-
-  /** Saves producers of logs with at least so much new, then all recovery points. */
-  async #saveCheckpoints(snapshotBytes: number): Promise<void> {
-    for (const [log, bytes] of [...this.#changed]) {
-      if (bytes < snapshotBytes || log.failure !== undefined) continue;
-      await saveProducers(this.#env, log);
-      this.#changed.set(log, (this.#changed.get(log) ?? 0) - bytes);
-    }
-    await this.#saveOffsets(RECOVERY_POINTS_FILE, (log) => log.persistedOffset);
-  }
-
-  #saveLogStarts(): Promise<void> {
-    return this.#inTurn(() =>
-      this.#saveOffsets(LOG_START_OFFSETS_FILE, (log) => log.logStartOffset),
-    );
-  }
-
-  async #saveOffsets(name: string, offsetOf: (log: PartitionLog) => number): Promise<void> {
-    const offsets: PartitionOffset[] = [];
-    for (const log of this.#logs.values()) {
-      const { topic, partition } = log;
-      const offset = offsetOf(log);
-      if (offset > 0) offsets.push({ topic, partition, offset });
-    }
-    await writeOffsetCheckpoint(this.#env.disk, path.join(this.#options.dataDir, name), offsets);
   }
 
   // Closing.
@@ -426,8 +373,8 @@ export class Store implements LogStore {
       queue.chunks === 0 &&
       [...this.#logs.values()].every((log) => log.failure === undefined);
     await journal.close(isWhole);
-    await this.#saving;
-    if (isWhole) await this.#saveCheckpoints(0);
+    await this.#checkpoints.settled();
+    if (isWhole) await this.#checkpoints.saveAll();
     for (const log of this.#logs.values()) await log.segments.close();
     await this.#files.files.settled();
     if (isWhole) await writeCleanShutdown(this.#env.disk, this.#options.dataDir, -1);

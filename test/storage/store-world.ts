@@ -125,11 +125,16 @@ export class StoreWorld {
   }
 
   /** Appends a batch of so many records, each of about so many bytes; gives its base offset. */
-  append(
+  append(records = 1, bytes = 10, producer?: { id: number; sequence: number }): number {
+    return this.appendTo(this.log, records, bytes, producer);
+  }
+
+  appendTo(
+    log: PartitionLogView,
     records = 1,
     bytes = 10,
     producer: { id: number; sequence: number } | undefined = undefined,
-  ) {
+  ): number {
     const now = this.clock.now();
     const batch = buildBatch({
       baseOffset: 0,
@@ -144,7 +149,7 @@ export class StoreWorld {
         baseSequence: producer.sequence,
       }),
     });
-    return this.log.append(batch, readBatchHeader(batch, 0), now).baseOffset;
+    return log.append(batch, readBatchHeader(batch, 0), now).baseOffset;
   }
 
   reached(mark: Mark, end: number): Promise<void> {
