@@ -52,7 +52,7 @@ async function startTailrace(
   settings: readonly string[],
 ): Promise<Omit<RunningTarget, 'startSeconds'>> {
   const data = mkdtempSync(join(tmpdir(), 'tailrace-bench-'));
-  const args = ['dist/cli.js', 'serve', '--port', '0', '--data', data];
+  const args = ['dist/cli.js', 'serve', '--port', '0', '--data', data, '--log-level', 'warn'];
   for (const setting of settings) args.push('--set', setting);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const port = await readyPort(child);

@@ -152,7 +152,8 @@ class Load {
       let turn = index;
       const more = () => {
         if (this.stopped) {
-          resolve();
+          // Its answer comes when all that was sent before has been taken.
+          endOffsets(connection, this.#topic, this.#shape.partitions).then(() => resolve(), reject);
           return;
         }
         while (connection.unsentBytes < UNSENT_LIMIT_BYTES) {
