@@ -17,7 +17,8 @@ import {
   type MetricType,
 } from '../broker/metrics.ts';
 
-const PREFIX = 'tailrace_';
+/** What is before the names of the table. */
+export const PREFIX = 'tailrace_';
 
 /** One line of the exposition. */
 export interface Sample {

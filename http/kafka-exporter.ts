@@ -11,77 +11,6 @@ import { expose, type Sample } from './exposition.ts';
 
 type Watched = Pick<Services, 'topics' | 'groups' | 'nodeId'>;
 
-interface PartitionMetric {
-  readonly name: string;
-  readonly help: string;
-  value(partition: Topic['partitions'][number], nodeId: number): number;
-}
-
-const partitionMetrics: readonly PartitionMetric[] = [
-  {
-    name: 'kafka_topic_partition_current_offset',
-    help: 'Current offset of a partition: its high watermark.',
-    value: ({ log }) => log.highWatermark,
-  },
-  {
-    name: 'kafka_topic_partition_oldest_offset',
-    help: 'Oldest offset of a partition.',
-    value: ({ log }) => log.logStartOffset,
-  },
-  {
-    name: 'kafka_topic_partition_leader',
-    help: 'Node id of the leader of a partition.',
-    value: (_partition, nodeId) => nodeId,
-  },
-  {
-    name: 'kafka_topic_partition_leader_is_preferred',
-    help: '1 when the leader of a partition is the preferred one.',
-    value: () => 1,
-  },
-  {
-    name: 'kafka_topic_partition_replicas',
-    help: 'Number of replicas of a partition.',
-    value: () => 1,
-  },
-  {
-    name: 'kafka_topic_partition_in_sync_replica',
-    help: 'Number of replicas of a partition that are in sync.',
-    value: () => 1,
-  },
-  {
-    name: 'kafka_topic_partition_under_replicated_partition',
-    help: '1 when a partition has fewer replicas in sync than it has replicas.',
-    value: () => 0,
-  },
-];
-
-/** Adds the metrics to a registry. */
-export function exposeKafkaExporter(registry: Registry, watched: Watched): void {
-  const { topics, nodeId } = watched;
-  expose(registry, 'kafka_brokers', 'Number of brokers in the cluster.', 'gauge', () => [
-    { labels: {}, value: 1 },
-  ]);
-  expose(registry, 'kafka_topic_partitions', 'Number of partitions of a topic.', 'gauge', () =>
-    Array.from(topics.all(), (topic) => ({
-      labels: { topic: topic.name },
-      value: topic.partitions.length,
-    })),
-  );
-  for (const metric of partitionMetrics) {
-    expose(registry, metric.name, metric.help, 'gauge', () => {
-      const samples: Sample[] = [];
-      for (const topic of topics.all()) {
-        for (const partition of topic.partitions) {
-          const labels = { topic: topic.name, partition: partition.index };
-          samples.push({ labels, value: metric.value(partition, nodeId) });
-        }
-      }
-      return samples;
-    });
-  }
-  exposeGroups(registry, watched);
-}
-
 interface GroupSamples {
   readonly members: Sample[];
   readonly offsets: Sample[];
@@ -90,25 +19,118 @@ interface GroupSamples {
   readonly lagSums: Sample[];
 }
 
-const groupMetrics: readonly [name: string, help: string, part: keyof GroupSamples][] = [
-  ['kafka_consumergroup_members', 'Number of members of a group.', 'members'],
-  ['kafka_consumergroup_current_offset', 'Committed offset of a group.', 'offsets'],
-  ['kafka_consumergroup_current_offset_sum', 'Sum over the partitions of a topic.', 'offsetSums'],
-  ['kafka_consumergroup_lag', 'Records a group has not read yet.', 'lags'],
-  ['kafka_consumergroup_lag_sum', 'Sum over the partitions of a topic.', 'lagSums'],
+/** What the metrics of one scrape read. */
+interface Scrape {
+  readonly watched: Watched;
+  groups(): Promise<GroupSamples>;
+}
+
+interface ExportedMetric {
+  readonly name: string;
+  readonly help: string;
+  read(scrape: Scrape): Sample[] | Promise<Sample[]>;
+}
+
+function ofPartitions(
+  name: string,
+  help: string,
+  value: (partition: Topic['partitions'][number], nodeId: number) => number,
+): ExportedMetric {
+  const read = ({ watched: { topics, nodeId } }: Scrape) => {
+    const samples: Sample[] = [];
+    for (const topic of topics.all()) {
+      for (const partition of topic.partitions) {
+        const labels = { topic: topic.name, partition: partition.index };
+        samples.push({ labels, value: value(partition, nodeId) });
+      }
+    }
+    return samples;
+  };
+  return { name, help, read };
+}
+
+function ofGroups(name: string, help: string, part: keyof GroupSamples): ExportedMetric {
+  return { name, help, read: async ({ groups }) => (await groups())[part] };
+}
+
+/** The metrics, in the order in which they are shown. */
+export const exporterMetrics: readonly ExportedMetric[] = [
+  {
+    name: 'kafka_brokers',
+    help: 'Number of brokers in the cluster.',
+    read: () => [{ labels: {}, value: 1 }],
+  },
+  {
+    name: 'kafka_topic_partitions',
+    help: 'Number of partitions of a topic.',
+    read: ({ watched }) =>
+      Array.from(watched.topics.all(), (topic) => ({
+        labels: { topic: topic.name },
+        value: topic.partitions.length,
+      })),
+  },
+  ofPartitions(
+    'kafka_topic_partition_current_offset',
+    'Current offset of a partition: its high watermark.',
+    ({ log }) => log.highWatermark,
+  ),
+  ofPartitions(
+    'kafka_topic_partition_oldest_offset',
+    'Oldest offset of a partition.',
+    ({ log }) => log.logStartOffset,
+  ),
+  ofPartitions(
+    'kafka_topic_partition_leader',
+    'Node id of the leader of a partition.',
+    (_partition, nodeId) => nodeId,
+  ),
+  ofPartitions(
+    'kafka_topic_partition_leader_is_preferred',
+    '1 when the leader of a partition is the preferred one.',
+    () => 1,
+  ),
+  ofPartitions('kafka_topic_partition_replicas', 'Number of replicas of a partition.', () => 1),
+  ofPartitions(
+    'kafka_topic_partition_in_sync_replica',
+    'Number of replicas of a partition that are in sync.',
+    () => 1,
+  ),
+  ofPartitions(
+    'kafka_topic_partition_under_replicated_partition',
+    '1 when a partition has fewer replicas in sync than it has replicas.',
+    () => 0,
+  ),
+  ofGroups('kafka_consumergroup_members', 'Number of members of a group.', 'members'),
+  ofGroups(
+    'kafka_consumergroup_current_offset',
+    'Committed offset of a group in a partition.',
+    'offsets',
+  ),
+  ofGroups(
+    'kafka_consumergroup_current_offset_sum',
+    'Committed offsets of a group, summed over the partitions of a topic.',
+    'offsetSums',
+  ),
+  ofGroups('kafka_consumergroup_lag', 'Offsets that a group is behind in a partition.', 'lags'),
+  ofGroups(
+    'kafka_consumergroup_lag_sum',
+    'Offsets that a group is behind, summed over the partitions of a topic.',
+    'lagSums',
+  ),
 ];
 
-function exposeGroups(registry: Registry, watched: Watched): void {
-  // One scrape asks for all five within one turn: the answer of the first serves the others.
+/** Adds the metrics to a registry. */
+export function exposeKafkaExporter(registry: Registry, watched: Watched): void {
+  // One scrape asks for all groups' metrics in one turn: they share what the first one collects.
   let current: Promise<GroupSamples> | undefined;
-  const collect = () => {
+  const groups = () => {
     current ??= collectGroups(watched).finally(() => {
       current = undefined;
     });
     return current;
   };
-  for (const [name, help, part] of groupMetrics) {
-    expose(registry, name, help, 'gauge', async () => (await collect())[part]);
+  for (const { name, help, read } of exporterMetrics) {
+    expose(registry, name, help, 'gauge', () => read({ watched, groups }));
   }
 }
 

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Metrics } from '../../broker/metrics.ts';
+import { metricsPage } from '../../http/documentation.ts';
 import { type ObservedBroker, openHttp } from '../../http/server.ts';
 
 const LOCAL = { host: '127.0.0.1', port: 0 };
@@ -131,4 +133,14 @@ t.test('a port that is taken is an error, and nothing stays open', async (t) => 
   t.teardown(() => first.close());
   const again = openHttp([LOCAL, first.addresses[0]!], observed(new Metrics()));
   await t.rejects(again, { code: 'EADDRINUSE' });
+});
+
+t.test('docs/metrics.md is what npm run docs writes', async (t) => {
+  const root = import.meta.url.endsWith('.ts') ? '../../' : '../../../';
+  const written = readFileSync(new URL(`${root}docs/metrics.md`, import.meta.url), 'utf8');
+  t.ok(written === metricsPage(), 'run npm run docs');
+  t.match(
+    written,
+    /\| `tailrace_requests_total` \| counter \| count \| `api` \| Requests taken in/,
+  );
 });
