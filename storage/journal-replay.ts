@@ -30,6 +30,8 @@ export interface JournaledRun {
   readonly sizeBytes: number;
   readonly previousEnd: number;
   readonly end: number;
+  /** A later group says that it was synced: what is wrong with it is damage, not a torn tail. */
+  readonly wasSynced: boolean;
 }
 
 /** What the journal holds of one log. */
@@ -81,14 +83,15 @@ export async function readJournal(env: Env, dir: string, device: number): Promis
   used.sort((a, b) => a.header!.sequence - b.header!.sequence);
   const found: (PlacedGroup | Gap)[] = [];
   for (const part of used) await scanPart(part, found);
-  const groups = dropTornTail(env, found);
+  const synced = syncedMark(found);
+  const groups = dropTornTail(env, found, synced);
   const headers = used.map(({ header }) => header!);
   const isForeign = headers.some(
     (header) => header.bootId !== env.host.bootId || header.device !== device,
   );
   return {
     parts,
-    logs: collect(groups),
+    logs: collect(groups, synced),
     lastSequence: headers.at(-1)?.sequence ?? 0,
     isForeign,
   };
@@ -166,8 +169,8 @@ function isBefore(part: JournalPart, position: number, mark: SyncedMark): boolea
   return sequence < mark.sequence || (sequence === mark.sequence && position < mark.position);
 }
 
-/** Cuts at the first gap that may be a torn tail; gaps below what was synced are reported. */
-function dropTornTail(env: Env, found: readonly (PlacedGroup | Gap)[]): PlacedGroup[] {
+/** Up to where the journal is known to have been synced. */
+function syncedMark(found: readonly (PlacedGroup | Gap)[]): SyncedMark {
   let synced: SyncedMark = { sequence: 0, position: 0 };
   for (const item of found) {
     if (!('group' in item)) continue;
@@ -177,6 +180,15 @@ function dropTornTail(env: Env, found: readonly (PlacedGroup | Gap)[]): PlacedGr
       (mark.sequence === synced.sequence && mark.position > synced.position);
     if (isLater) synced = mark;
   }
+  return synced;
+}
+
+/** Cuts at the first gap that may be a torn tail; gaps below what was synced are reported. */
+function dropTornTail(
+  env: Env,
+  found: readonly (PlacedGroup | Gap)[],
+  synced: SyncedMark,
+): PlacedGroup[] {
   const groups: PlacedGroup[] = [];
   for (const item of found) {
     if ('group' in item) {
@@ -200,7 +212,7 @@ function isFileEnd(found: readonly (PlacedGroup | Gap)[], gap: Gap): boolean {
   return next === undefined || next.part !== gap.part;
 }
 
-function collect(groups: readonly PlacedGroup[]): Map<string, JournaledLog> {
+function collect(groups: readonly PlacedGroup[], synced: SyncedMark): Map<string, JournaledLog> {
   const logs = new Map<string, JournaledLog>();
   for (const { part, group } of groups) {
     let position = group.payloadPosition;
@@ -217,7 +229,8 @@ function collect(groups: readonly PlacedGroup[]): Map<string, JournaledLog> {
         continue;
       }
       const { previousEnd, end, payloadBytes: sizeBytes } = entry;
-      log.runs.push({ file: part, position, sizeBytes, previousEnd, end });
+      const wasSynced = isBefore(part, position, synced);
+      log.runs.push({ file: part, position, sizeBytes, previousEnd, end, wasSynced });
       position += sizeBytes;
     }
   }

@@ -120,11 +120,13 @@ async function replay(files: LogContext, log: Opening, journaled: JournaledLog):
     const { batches, fault } = await readRun(run, segments.endOffset);
     await appendBatches(files, log, batches);
     if (fault === undefined) continue;
-    run.file.isDamaged = true;
-    files.env.log.error(
-      { ...place, offset: segments.endOffset, reason: fault },
-      'a batch in the journal is damaged: this log ends before it',
-    );
+    const facts = { ...place, offset: segments.endOffset, reason: fault };
+    if (run.wasSynced) {
+      run.file.isDamaged = true;
+      files.env.log.error(facts, 'a batch in the journal is damaged: this log ends before it');
+    } else {
+      files.env.log.warn(facts, 'the end of the journal was not written whole: it is cut');
+    }
     break;
   }
   if (segments.endOffset === from) return;

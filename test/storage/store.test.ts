@@ -315,3 +315,28 @@ t.test('times are found in segments and in memory alike', async (t) => {
   t.match(await world.clock.run(world.log.offsetOfMaxTimestamp(2)), { offset: 1 });
   await world.stop();
 });
+
+t.test('a kill in the middle of a write to the journal cuts it, and is no damage', async (t) => {
+  const world = new StoreWorld();
+  await world.start();
+  world.append(2);
+  await world.reached('durable', 2);
+  world.disk.onCall = ({ name, path, bytes }: DiskCall) =>
+    name === 'write' && path.includes('journal')
+      ? { ends: 'before', writtenBytes: bytes - 100 }
+      : undefined;
+  world.append(3, 200);
+  await world.clock.advance(100);
+  world.disk.onCall = undefined;
+  await world.clock.advance(20_000);
+  world.lines.length = 0;
+  await world.start();
+  t.same(await world.batches(), [[0, 1]]);
+  t.notOk(world.disk.files().some((file) => file.endsWith('.damaged')));
+  t.same(
+    world.lines.filter(({ level }) => level === 'error'),
+    [],
+  );
+  t.ok(world.lines.some(({ text }) => /was not written whole/.test(text)));
+  await world.stop();
+});
