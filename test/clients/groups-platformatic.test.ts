@@ -5,6 +5,9 @@
 
 import type { ConsumeOptions, MessagesStream } from '@platformatic/kafka';
 import t, { type Test } from 'tap';
+import { WireConnection } from '../../benchmarks/client/connection.ts';
+import { ErrorCode } from '../../protocol/errors.ts';
+import { HeartbeatRequest, HeartbeatResponse } from '../../protocol/messages/heartbeat.ts';
 import { Changes } from './changes.ts';
 import { DoomedMember } from './doomed.ts';
 import { adminOf, type TextConsumer, textConsumer, textProducer } from './platformatic-client.ts';
@@ -52,12 +55,19 @@ class Member {
 
   constructor(test: Test, groupId: string, changes: Changes, options: MemberOptions) {
     this.changes = changes;
+    const sessionTimeout = options.sessionMs ?? SESSION_MS;
     this.consumer = textConsumer(test, options.broker ?? broker, {
       groupId,
-      sessionTimeout: options.sessionMs ?? SESSION_MS,
-      rebalanceTimeout: 5000,
+      sessionTimeout,
+      rebalanceTimeout: Math.max(sessionTimeout, 5000),
       heartbeatInterval: 200,
+      // A leader that assigns goes by what it knows of the topic.
+      metadataMaxAge: 0,
       ...(options.instanceId === undefined ? {} : { groupInstanceId: options.instanceId }),
+    });
+    // One that is closed while it joins again cannot, and says so.
+    this.consumer.on('error', (error: Error) => {
+      if (!this.consumer.closed) throw error;
     });
     this.consumer.on('consumer:group:join', ({ assignments, generationId, isLeader }) => {
       this.partitions = (assignments ?? []).flatMap(({ partitions }) => partitions);
@@ -86,12 +96,11 @@ class Member {
       this.seen.push(`${partition}-${offset}`);
       this.changes.happened();
     });
-    // A broker that restarts is an error of a fetch; the stream goes on by itself.
-    stream.on('error', () => this.changes.happened());
-  }
-
-  get isReading(): boolean {
-    return this.stream?.destroyed === false;
+    // A stream ends with an error of the network, or of its own (1.x at times asks for partitions
+    // whose offsets it has not got yet): an application reads on with another one.
+    stream.once('error', () => {
+      if (!this.consumer.closed) void this.read(options);
+    });
   }
 
   /** Commits what was seen and leaves the group. */
@@ -130,7 +139,7 @@ t.test('one, three and one member share the partitions, and miss nothing', async
   await changes.until(() => share(all, 6));
   t.equal(all.filter((member) => member.isLeader).length, 1);
   const described = await adminOf(t, broker).describeGroups({ groups: [groupId] });
-  t.match(described.get(groupId), { state: 'STABLE', protocol: 'roundrobin' });
+  t.match(described.get(groupId), { state: /^stable$/i, protocol: 'roundrobin' });
   t.equal(described.get(groupId)?.members.size, 3);
   await produce(t, topic, 60, 6);
   await changes.until(() => seenByAll(all).size === 120);
@@ -192,16 +201,19 @@ t.test('a static member is fenced by another one of its name', async (t) => {
   const sessionMs = 30_000;
   const first = await Member.start(t, groupId, topic, changes, { instanceId: 'one', sessionMs });
   await changes.until(() => share([first], 2));
-  let fenced: unknown;
-  first.consumer.on('consumer:heartbeat:error', ({ error }) => {
-    fenced = error;
-    changes.happened();
-  });
+  const { memberId: fenced } = first.consumer as { memberId: string | null };
   const second = await Member.start(t, groupId, topic, changes, { instanceId: 'one', sessionMs });
   await changes.until(() => share([second], 2));
-  await changes.until(() => fenced !== undefined);
-  t.match(JSON.stringify(fenced), /FENCED_INSTANCE_ID/);
   t.equal(second.generation, first.generation);
+  const connection = await WireConnection.open(broker.host, broker.port);
+  t.teardown(() => connection.close());
+  const { errorCode } = await connection.call(HeartbeatRequest, HeartbeatResponse, 4, {
+    groupId,
+    generationId: second.generation,
+    memberId: fenced!,
+    groupInstanceId: 'one',
+  });
+  t.equal(errorCode, ErrorCode.FENCED_INSTANCE_ID);
 });
 
 t.test('partitions that are added are given out in the next round', async (t) => {
@@ -210,8 +222,10 @@ t.test('partitions that are added are given out in the next round', async (t) =>
   const changes = new Changes();
   const first = await Member.start(t, groupId, topic, changes);
   await changes.until(() => share([first], 2));
-  const topics = [{ name: topic, count: 6, assignments: [] }];
-  await adminOf(t, broker).createPartitions({ topics });
+  const admin = adminOf(t, broker);
+  const [node] = (await admin.metadata({ topics: [] })).brokers.keys();
+  const assignments = Array(4).fill({ brokerIds: [node] });
+  await admin.createPartitions({ topics: [{ name: topic, count: 6, assignments }] });
   const second = await Member.start(t, groupId, topic, changes);
   await changes.until(() => share([first, second], 6));
   await produce(t, topic, 12, 6);
