@@ -9,7 +9,8 @@ import type { SeededRandom } from './random.ts';
 export const SECTOR_BYTES = 512;
 
 export function diskError(code: string, call: string, path: string): Error {
-  return Object.assign(new Error(`${code}: simulated, ${call} '${path}'`), { code, path });
+  const error = new Error(`${code}: simulated, ${call} '${path}'`);
+  return Object.assign(error, { code, errno: -1, syscall: call, path });
 }
 
 export class SimFile {

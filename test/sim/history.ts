@@ -84,8 +84,11 @@ export class History {
     this.#names.set(where, { ...record, place, powerCuts: before?.powerCuts ?? powerCuts });
   }
 
-  /** Holds the whole of a partition, read at the end, against everything that was said and seen. */
-  checkLog(place: Place, log: readonly Seen[], powerCuts: number): void {
+  /**
+   * Holds the whole of a partition from its start on, read at the end, against everything that was
+   * said and seen.
+   */
+  checkLog(place: Place, log: readonly Seen[], powerCuts: number, logStart = 0): void {
     const name = nameOf(place);
     const offsets = new Map<string, number>();
     const orders = new Map<string, number>();
@@ -104,6 +107,7 @@ export class History {
     }
     for (const [key, record] of this.#sent) {
       if (nameOf(record.place) !== name || record.offset === undefined) continue;
+      if (record.offset < logStart) continue;
       const offset = offsets.get(key);
       const mayBeLost = record.acks === 1 && record.powerCuts !== powerCuts;
       if (offset === record.offset || (offset === undefined && mayBeLost)) continue;
@@ -112,12 +116,17 @@ export class History {
         `${name}: ${short(record.value)}, acknowledged (acks=${record.acks}) at ${record.offset}, ${where}`,
       );
     }
-    this.#checkSightings(place, offsets, powerCuts);
+    this.#checkSightings(place, offsets, powerCuts, logStart);
   }
 
-  #checkSightings(place: Place, offsets: ReadonlyMap<string, number>, powerCuts: number): void {
+  #checkSightings(
+    place: Place,
+    offsets: ReadonlyMap<string, number>,
+    powerCuts: number,
+    logStart: number,
+  ): void {
     for (const [where, sighting] of this.#names) {
-      if (nameOf(sighting.place) !== nameOf(place)) continue;
+      if (nameOf(sighting.place) !== nameOf(place) || sighting.offset < logStart) continue;
       const mayBeLost = place.visibility === 'written' && sighting.powerCuts !== powerCuts;
       if (offsets.get(keyOf(sighting.value)) === sighting.offset || mayBeLost) continue;
       this.violate(`${short(sighting.value)} was read at ${where} and is not there any more`);

@@ -50,7 +50,7 @@ export interface Run {
   readonly history: History;
 }
 
-abstract class Worker {
+export abstract class Worker {
   readonly name: string;
   readonly place: Place;
   protected readonly world: SimWorld;
@@ -92,10 +92,9 @@ abstract class Worker {
     }
   }
 
-  /** Whether a call that was answered with an error is to be repeated. */
-  protected isToRepeat(code: number, what: string): boolean {
+  /** A call that was answered with an error is to be repeated; few errors are lawful. */
+  protected isToRepeat(code: number, what: string): undefined {
     if (!TRY_AGAIN.has(code)) this.violate(`${what} was answered ${errorName(code)}`);
-    return true;
   }
 }
 
@@ -163,9 +162,7 @@ export class IdempotentProducer extends Producer {
         transactionalId: null,
         transactionTimeoutMs: 60_000,
       });
-      if (answer.errorCode === 0) return answer;
-      this.isToRepeat(answer.errorCode, 'InitProducerId');
-      return undefined;
+      return answer.errorCode === 0 ? answer : this.isToRepeat(answer.errorCode, 'InitProducerId');
     });
     this.note(`is producer ${identity.producerId}`);
     const window: Batch[] = [];
@@ -260,10 +257,7 @@ export class Reader extends Worker {
       ],
     });
     const { errorCode, records } = responses[0]!.partitions[0]!;
-    if (errorCode !== 0) {
-      this.isToRepeat(errorCode, `fetch at ${this.position}`);
-      return undefined;
-    }
+    if (errorCode !== 0) return this.isToRepeat(errorCode, `fetch at ${this.position}`);
     const taken = await takeBatches(records ?? Buffer.alloc(0), this.position);
     if (taken.fault !== undefined) {
       this.violate(`fetch at ${this.position} of ${nameOf(this.place)}: ${taken.fault}`);
@@ -304,10 +298,7 @@ export class Consumer extends Reader {
       ],
     });
     const { errorCode } = topics[0]!.partitions[0]!;
-    if (errorCode !== 0) {
-      this.isToRepeat(errorCode, 'a commit');
-      return undefined;
-    }
+    if (errorCode !== 0) return this.isToRepeat(errorCode, 'a commit');
     this.note(`committed ${committedOffset}`);
     this.#committed = committedOffset;
     return true;
@@ -321,10 +312,7 @@ export class Consumer extends Reader {
     });
     const answer = topics[0]?.partitions[0];
     const code = errorCode || (answer?.errorCode ?? 0);
-    if (code !== 0 || answer === undefined) {
-      this.isToRepeat(code, 'OffsetFetch');
-      return undefined;
-    }
+    if (code !== 0 || answer === undefined) return this.isToRepeat(code, 'OffsetFetch');
     const { committedOffset } = answer;
     if (committedOffset < this.#committed || committedOffset > this.position) {
       this.violate(`committed ${this.#committed}, at ${this.position}, found ${committedOffset}`);

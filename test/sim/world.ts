@@ -40,6 +40,8 @@ export class SimWorld {
   /** How often the machine has lost its power so far. */
   powerCuts = 0;
   lives = 0;
+  /** The disk has failed, or lost what was not synced: the broker may complain of it. */
+  hasFaults = false;
   broker: Broker | undefined;
   readonly #settings: Readonly<Record<string, string>>;
   #life: Life | undefined;
@@ -93,6 +95,7 @@ export class SimWorld {
   /** The machine loses power: what was not synced stays or goes as the seed has it. */
   powerCut(): void {
     this.powerCuts++;
+    this.hasFaults = true;
     this.disk.powerCut(this.random.fork());
     this.#lifeEnded();
   }
