@@ -20,6 +20,8 @@ const VERSION = 0;
 export const RECOVERY_POINTS_FILE = 'recovery-point-offset-checkpoint';
 export const LOG_START_OFFSETS_FILE = 'log-start-offset-checkpoint';
 export const LEADER_EPOCHS_FILE = 'leader-epoch-checkpoint';
+/** Ours: spares a start the search for the ends of logs that were not written to since. */
+export const LOG_ENDS_FILE = 'tailrace-log-ends';
 export const CLEAN_SHUTDOWN_FILE = '.kafka_cleanshutdown';
 
 /** Replaces a file atomically; durable when it resolves. */
@@ -98,6 +100,45 @@ export async function readOffsetCheckpoint(disk: Disk, file: string): Promise<Pa
       throw new CorruptLog(`${file}: ${JSON.stringify(words.join(' '))} is not an entry`);
     }
     return { topic, partition: parseWhole(partition, file), offset: parseWhole(offset, file) };
+  });
+}
+
+/** Where a log ended: of its last segment the base and the size, and the offset after it. */
+export interface LogEnd {
+  readonly topic: string;
+  readonly partition: number;
+  readonly endOffset: number;
+  readonly baseOffset: number;
+  readonly sizeBytes: number;
+}
+
+/** Replaces `tailrace-log-ends`; only of logs all of which is synced. */
+export function writeLogEnds(disk: Disk, dataDir: string, ends: readonly LogEnd[]): Promise<void> {
+  const lines = ends.map(({ topic, partition, endOffset, baseOffset, sizeBytes }) =>
+    [topic, partition, endOffset, baseOffset, sizeBytes].join(' '),
+  );
+  return replaceFile(disk, path.join(dataDir, LOG_ENDS_FILE), formatCheckpoint(lines));
+}
+
+/** Reads `tailrace-log-ends`; none when there is no file. Throws CorruptLog. */
+export async function readLogEnds(disk: Disk, dataDir: string): Promise<LogEnd[]> {
+  const file = path.join(dataDir, LOG_ENDS_FILE);
+  const contents = await disk.readFile(file);
+  if (contents === undefined) return [];
+  return parseCheckpoint(contents, file).map(([topic = '', ...words]) => {
+    const [partition, endOffset, baseOffset, sizeBytes] = words.map((word) =>
+      parseWhole(word, file),
+    );
+    if (sizeBytes === undefined || words.length !== 4) {
+      throw new CorruptLog(`${file}: ${JSON.stringify([topic, ...words])} is not an entry`);
+    }
+    return {
+      topic,
+      partition: partition!,
+      endOffset: endOffset!,
+      baseOffset: baseOffset!,
+      sizeBytes,
+    };
   });
 }
 

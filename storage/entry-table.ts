@@ -4,19 +4,23 @@
  */
 
 const FIRST_ENTRIES = 8;
+const NOTHING = Buffer.alloc(0);
 
 export class EntryTable {
   readonly entryBytes: number;
   #bytes: Buffer;
   #count: number;
   #stored: number;
+  /** Whether the file holds just the first `stored` entries. */
+  #isFileExact: boolean;
 
   /** `stored`: whole entries that are in the file already. */
-  constructor(entryBytes: number, stored: Buffer = Buffer.alloc(0)) {
+  constructor(entryBytes: number, stored?: Buffer) {
     this.entryBytes = entryBytes;
-    this.#bytes = stored;
-    this.#count = stored.length / entryBytes;
+    this.#bytes = stored ?? NOTHING;
+    this.#count = this.#bytes.length / entryBytes;
     this.#stored = this.#count;
+    this.#isFileExact = stored !== undefined;
   }
 
   get count(): number {
@@ -51,8 +55,16 @@ export class EntryTable {
   }
 
   truncate(count: number): void {
-    this.#count = Math.min(this.#count, count);
-    this.#stored = Math.min(this.#stored, this.#count);
+    if (count >= this.#count) return;
+    this.#count = count;
+    if (this.#stored <= count) return;
+    this.#stored = count;
+    this.#isFileExact = false;
+  }
+
+  /** Whether the file is what is in memory. */
+  get isStored(): boolean {
+    return this.#isFileExact && this.#stored === this.#count;
   }
 
   /** Bytes that the file does not have yet. */
@@ -72,12 +84,14 @@ export class EntryTable {
 
   /** The file has the first `count` entries now. */
   markStored(count: number): void {
+    this.#isFileExact = count <= this.#count;
     this.#stored = Math.min(count, this.#count);
   }
 
   /** Nothing of it counts as in the file any more: the next write starts the file anew. */
   forgetStored(): void {
     this.#stored = 0;
+    this.#isFileExact = false;
   }
 
   /** Number of leading entries for which `isBelow` holds; it must hold for a prefix only. */

@@ -5,10 +5,10 @@
 
 import path from 'node:path';
 import { lastOffset, maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
-import type { EntryTable } from './entry-table.ts';
 import type { Disk } from './env.ts';
 import { OFFSET_ENTRY_BYTES, OffsetIndex } from './offset-index.ts';
 import { INDEX_SUFFIX, segmentFileName, TIME_INDEX_SUFFIX } from './segment-names.ts';
+import { storeTable } from './table-file.ts';
 import { TIME_ENTRY_BYTES, TimeIndex, type TimestampOffset } from './time-index.ts';
 import type { LogOptions } from './types.ts';
 
@@ -61,6 +61,14 @@ export class SegmentIndexes {
     if (this.largest.timestamp > NO_TIMESTAMP) {
       this.times.maybeAppend(this.largest.timestamp, this.largest.offset);
     }
+  }
+
+  /** Where to go on from when batches were added that are not noted yet. */
+  get catchUpPosition(): number {
+    const indexed = this.offsets.last?.position ?? 0;
+    // The time index may lack entries that the offset index has.
+    const timed = this.offsets.lookup(this.times.last.offset).position;
+    return Math.min(indexed, timed);
   }
 
   /** Forgets everything about batches after the one at a position. */
@@ -146,22 +154,6 @@ export async function writeIndexes(
   isSynced: boolean,
 ): Promise<void> {
   const paths = indexPaths(place);
-  await writeTable(disk, paths.offsets, indexes.offsets.table, isSynced);
-  await writeTable(disk, paths.times, indexes.times.table, isSynced);
-}
-
-async function writeTable(disk: Disk, file: string, table: EntryTable, isSynced: boolean) {
-  const exists = (await disk.stat(file)) !== undefined;
-  if (!exists) table.forgetStored();
-  const { bytes, position, count } = table.pending();
-  const opened = await disk.open(file, exists ? 'write' : 'create');
-  try {
-    if (bytes.length > 0) await opened.write([bytes], position);
-    // What lies behind was about batches that are not there any more.
-    await opened.truncate(position + bytes.length);
-    if (isSynced) await opened.sync();
-  } finally {
-    await opened.close();
-  }
-  table.markStored(count);
+  await storeTable(disk, paths.offsets, indexes.offsets.table, isSynced);
+  await storeTable(disk, paths.times, indexes.times.table, isSynced);
 }

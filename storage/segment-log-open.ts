@@ -13,6 +13,14 @@ import { walkHeaders } from './segment-scan.ts';
 import { TxnIndex } from './txn-index.ts';
 import type { LogOptions } from './types.ts';
 
+/** Where a log ended when all of it was synced, for a start that need not look for it. */
+export interface KnownEnd {
+  /** Of the last segment: its base and its size. */
+  readonly baseOffset: number;
+  readonly sizeBytes: number;
+  readonly endOffset: number;
+}
+
 export interface OpenRequest {
   /** The last stop was clean: nothing needs to be checked. */
   readonly cleanShutdown: boolean;
@@ -21,6 +29,8 @@ export interface OpenRequest {
   /** All below this offset was synced. */
   readonly recoveryPoint: number;
   readonly logStartOffset: number;
+  /** Where the log ended at the last checkpoint: believed while the last segment has that size. */
+  readonly knownEnd?: KnownEnd | undefined;
   /** Called with bytes that were checked. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
@@ -56,7 +66,7 @@ export class SegmentOpener {
     const snapshots = contents?.snapshots ?? [];
     let endOffset = logStartOffset;
     if (segments.length > 0) {
-      endOffset = cleanShutdown ? await this.#endOf(segments) : await this.#recover(segments);
+      endOffset = this.#knownEnd(segments) ?? (await this.#findEnd(segments));
       segments.at(-1)!.nextOffset = endOffset;
       if (!cleanShutdown) this.#replayFrom = Math.min(this.#replayFrom, recoveryPoint);
       await this.#checkTxnIndexes(segments);
@@ -100,6 +110,24 @@ export class SegmentOpener {
     for (const suffix of [LOG_SUFFIX, ...SIDE_SUFFIXES]) {
       await disk.remove(path.join(this.#folder.path, segmentFileName(base, suffix)));
     }
+  }
+
+  /** The end as the last checkpoint had it, if nothing was written since. */
+  #knownEnd(segments: readonly Segment[]): number | undefined {
+    const { knownEnd, cleanShutdown, recoveryPoint } = this.#request;
+    const last = segments.at(-1)!;
+    const isSame =
+      knownEnd !== undefined &&
+      knownEnd.baseOffset === last.baseOffset &&
+      knownEnd.sizeBytes === last.sizeBytes &&
+      (cleanShutdown || recoveryPoint >= knownEnd.endOffset);
+    if (!isSame) return undefined;
+    last.isEndUnproven = true;
+    return knownEnd.endOffset;
+  }
+
+  #findEnd(segments: Segment[]): Promise<number> {
+    return this.#request.cleanShutdown ? this.#endOf(segments) : this.#recover(segments);
   }
 
   /** End of a log that was stopped cleanly: from the last index entry on it is looked for. */

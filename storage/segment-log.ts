@@ -17,7 +17,7 @@ import type { LogContext } from './log-context.ts';
 import type { LogFolder, Segment } from './segment.ts';
 import type { BatchExtent } from './segment-indexes.ts';
 import { type LogPlace, SegmentList } from './segment-list.ts';
-import { type OpenRequest, SegmentOpener } from './segment-log-open.ts';
+import { type KnownEnd, type OpenRequest, SegmentOpener } from './segment-log-open.ts';
 import { partitionFolderName } from './segment-names.ts';
 import {
   findBytes,
@@ -116,6 +116,14 @@ export class SegmentLog {
 
   get sizeBytes(): number {
     return this.#list.sizeBytes;
+  }
+
+  /** What the next start may believe once all is synced; undefined for a log without segments. */
+  get knownEnd(): KnownEnd | undefined {
+    const { active } = this.#list;
+    if (active === undefined) return undefined;
+    const { baseOffset: base, sizeBytes, nextOffset: endOffset } = active;
+    return { baseOffset: base, sizeBytes, endOffset };
   }
 
   /** Why the log takes nothing any more; undefined as long as it does. */

@@ -209,13 +209,10 @@ export class SegmentWriter {
     this.failure ??= new LogFailed(`${this.#list.folder.path}: ${what} failed`, { cause: error });
   }
 
+  /** Stores the indexes that are in memory; what is not loaded has not changed. */
   async storeIndexes(): Promise<void> {
-    for (const segment of this.#list.segments) {
-      const isActive = segment === this.#list.active;
-      if (!isActive && segment.heldBytes === 0) continue;
-      const indexes = await segment.indexes();
-      if (isActive) indexes.seal();
-      await segment.storeIndexes(false);
-    }
+    const { active } = this.#list;
+    active?.loadedIndexes?.seal();
+    for (const segment of this.#list.segments) await segment.storeIndexes(false);
   }
 }

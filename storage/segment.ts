@@ -7,6 +7,7 @@
 import path from 'node:path';
 import { maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
 import type { DiskFile } from './env.ts';
+import { CorruptLog } from './errors.ts';
 import { CachedFile } from './file-cache.ts';
 import type { CachedIndexes } from './index-cache.ts';
 import type { LogContext } from './log-context.ts';
@@ -19,8 +20,9 @@ import {
 } from './segment-indexes.ts';
 import { LOG_SUFFIX, segmentFileName, TXN_INDEX_SUFFIX } from './segment-names.ts';
 import { findBatch, type ScanRange, walkHeaders } from './segment-scan.ts';
+import { storeTable } from './table-file.ts';
 import type { TimestampOffset } from './time-index.ts';
-import { type AbortedTxn, TxnIndex } from './txn-index.ts';
+import { TxnIndex } from './txn-index.ts';
 import type { LogOptions } from './types.ts';
 
 /** The folder of a partition's files; it is renamed when the partition is deleted. */
@@ -67,6 +69,8 @@ export class Segment implements CachedIndexes {
   /** `.deleted` once the segment has left the log. */
   suffix = '';
   isClosed: boolean;
+  /** Its end is as a checkpoint said and was not looked for yet. */
+  isEndUnproven = false;
 
   readonly #context: LogContext;
   readonly #folder: LogFolder;
@@ -75,11 +79,12 @@ export class Segment implements CachedIndexes {
   #loading: Promise<SegmentIndexes> | undefined;
   #areIndexesProven = false;
   #txns: TxnIndex | undefined;
+  #hasTxnIndex: boolean;
   /** Batches in between have had their checksums checked by this process. */
   #verifiedFrom = 0;
   #verifiedTo = 0;
   /** Where the batches from some offsets begin: where readers stopped and will go on. */
-  readonly #places = new Map<number, number>();
+  #places: Map<number, number> | undefined;
 
   /** A new segment; what `existing` says makes it one that is there. */
   constructor(
@@ -96,7 +101,8 @@ export class Segment implements CachedIndexes {
     this.isClosed = existing?.isClosed ?? false;
     this.createdMs = context.env.clock.now();
     this.file = new CachedFile(() => this.path);
-    if (!existing?.hasTxnIndex) this.#txns = new TxnIndex();
+    this.#hasTxnIndex = existing?.hasTxnIndex ?? false;
+    if (!this.#hasTxnIndex) this.#txns = new TxnIndex();
   }
 
   get path(): string {
@@ -133,15 +139,17 @@ export class Segment implements CachedIndexes {
 
   /** Position of the batch that begins with an offset, if a reader has stopped before it. */
   knownPlace(offset: number): number | undefined {
-    return this.#places.get(offset);
+    return this.#places?.get(offset);
   }
 
   rememberPlace(offset: number, position: number): void {
-    this.#places.delete(offset);
-    this.#places.set(offset, position);
-    if (this.#places.size <= KNOWN_PLACES) return;
-    for (const oldest of this.#places.keys()) {
-      this.#places.delete(oldest);
+    this.#places ??= new Map();
+    const places = this.#places;
+    places.delete(offset);
+    places.set(offset, position);
+    if (places.size <= KNOWN_PLACES) return;
+    for (const oldest of places.keys()) {
+      places.delete(oldest);
       return;
     }
   }
@@ -154,6 +162,11 @@ export class Segment implements CachedIndexes {
 
   use<T>(run: (file: DiskFile) => Promise<T>): Promise<T> {
     return this.#context.files.use(this.file, run);
+  }
+
+  /** The indexes when they are in memory. */
+  get loadedIndexes(): SegmentIndexes | undefined {
+    return this.#indexes;
   }
 
   /** A new segment begins with empty indexes. */
@@ -179,12 +192,14 @@ export class Segment implements CachedIndexes {
   async #readOrRebuild(): Promise<SegmentIndexes> {
     const { env } = this.#context;
     const stored = await readIndexes(env.disk, this.#indexPlace, this.sizeBytes);
-    if (typeof stored !== 'string') {
-      this.#indexes = stored;
-      return stored;
+    if (typeof stored === 'string') {
+      env.log.warn({ segment: this.path, reason: stored }, 'an index is made anew');
+      return this.rebuildIndexes();
     }
-    env.log.warn({ segment: this.path, reason: stored }, 'an index is made anew');
-    return this.rebuildIndexes();
+    // What a killed process had not written of the indexes of its last segment is added.
+    if (!this.isClosed) await this.#walk(stored, stored.catchUpPosition);
+    this.#indexes = stored;
+    return stored;
   }
 
   /**
@@ -202,28 +217,40 @@ export class Segment implements CachedIndexes {
   /** Makes the indexes from the batches, over damage where there is some. */
   async rebuildIndexes(): Promise<SegmentIndexes> {
     const indexes = new SegmentIndexes(this.baseOffset);
-    const interval = this.#indexIntervalBytes;
-    const end = this.sizeBytes;
-    await this.use(async (file) => {
-      let range: ScanRange = { file, baseOffset: this.baseOffset, start: 0, end };
-      for (;;) {
-        const stop = await walkHeaders(range, this.#context.buffers, (window, at, position) => {
-          indexes.noteBatch(window, at, position, interval);
-          return true;
-        });
-        if (stop.fault === undefined) break;
-        const fromOffset = stop.nextOffset ?? range.fromOffset;
-        const next = { ...range, start: stop.position + 1, fromOffset };
-        const start = await findBatch(next, this.#context.buffers);
-        if (start === undefined) break;
-        range = { ...next, start };
-      }
-    });
+    await this.#walk(indexes, 0);
     if (this.isClosed) indexes.seal();
     this.#indexes = indexes;
     this.#areIndexesProven = true;
     await this.storeIndexes(false);
     return indexes;
+  }
+
+  /** Notes all batches from a position on; checks that the segment ends as it is said to. */
+  async #walk(indexes: SegmentIndexes, start: number): Promise<void> {
+    const interval = this.#indexIntervalBytes;
+    const end = this.sizeBytes;
+    const { isEndUnproven } = this;
+    let { nextOffset } = this;
+    await this.use(async (file) => {
+      let range: ScanRange = { file, baseOffset: this.baseOffset, start, end };
+      for (;;) {
+        const stop = await walkHeaders(range, this.#context.buffers, (window, at, position) => {
+          indexes.noteBatch(window, at, position, interval);
+          return true;
+        });
+        nextOffset = stop.nextOffset ?? nextOffset;
+        if (stop.fault === undefined) break;
+        const fromOffset = stop.nextOffset ?? range.fromOffset;
+        const next = { ...range, start: stop.position + 1, fromOffset };
+        const found = await findBatch(next, this.#context.buffers);
+        if (found === undefined) break;
+        range = { ...next, start: found };
+      }
+    });
+    if (isEndUnproven && nextOffset !== this.nextOffset) {
+      throw new CorruptLog(`${this.path}: ends at offset ${nextOffset}, not ${this.nextOffset}`);
+    }
+    this.isEndUnproven = false;
   }
 
   #indexIntervalBytes = 4096;
@@ -306,7 +333,7 @@ export class Segment implements CachedIndexes {
   async txns(): Promise<TxnIndex> {
     if (this.#txns !== undefined) return this.#txns;
     const file = this.pathOf(TXN_INDEX_SUFFIX);
-    const stored = (await this.#context.env.disk.readFile(file)) ?? Buffer.alloc(0);
+    const stored = await this.#context.env.disk.readFile(file);
     this.#txns ??= new TxnIndex(stored);
     return this.#txns;
   }
@@ -315,32 +342,14 @@ export class Segment implements CachedIndexes {
     this.#txns = txns;
   }
 
-  /** Adds aborted transactions and makes them durable. */
-  async appendTxns(txns: readonly AbortedTxn[]): Promise<void> {
-    const index = await this.txns();
-    for (const txn of txns) index.append(txn);
-    await this.storeTxns();
-  }
-
   /** Makes the `.txnindex` what is in memory, durably. */
   async storeTxns(): Promise<void> {
     if (this.suffix !== '') return;
     const { table } = await this.txns();
+    if (table.count === 0 && !this.#hasTxnIndex) return;
     const { disk } = this.#context.env;
-    const file = this.pathOf(TXN_INDEX_SUFFIX);
-    const exists = (await disk.stat(file)) !== undefined;
-    if (!exists && table.count === 0) return;
-    if (!exists) table.forgetStored();
-    const { bytes, position, count } = table.pending();
-    const opened = await disk.open(file, exists ? 'write' : 'create');
-    try {
-      if (bytes.length > 0) await opened.write([bytes], position);
-      await opened.truncate(position + bytes.length);
-      await opened.sync();
-    } finally {
-      await opened.close();
-    }
-    table.markStored(count);
-    if (!exists) await disk.syncDir(this.#folder.path);
+    const isNew = await storeTable(disk, this.pathOf(TXN_INDEX_SUFFIX), table, true);
+    this.#hasTxnIndex = true;
+    if (isNew) await disk.syncDir(this.#folder.path);
   }
 }

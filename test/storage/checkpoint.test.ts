@@ -1,9 +1,11 @@
 import t from 'tap';
 import {
+  readLogEnds,
   readOffsetCheckpoint,
   replaceFile,
   takeCleanShutdown,
   writeCleanShutdown,
+  writeLogEnds,
   writeOffsetCheckpoint,
 } from '../../storage/checkpoint.ts';
 import { CorruptLog, DataFolderUnusable } from '../../storage/errors.ts';
@@ -45,6 +47,19 @@ t.test('an offset checkpoint is written as Kafka writes it', async (t) => {
   await writeOffsetCheckpoint(env.disk, file, []);
   t.equal(text(world, file), '0\n0\n');
   t.same(world.disk.files(), [file], 'nothing is left beside it');
+});
+
+t.test('the ends of logs are kept for the next start', async (t) => {
+  const { world, env } = await worldWithData();
+  t.same(await readLogEnds(env.disk, '/data'), []);
+  const ends = [{ topic: 'a-b', partition: 1, endOffset: 90, baseOffset: 40, sizeBytes: 777 }];
+  await writeLogEnds(env.disk, '/data', ends);
+  t.equal(text(world, '/data/tailrace-log-ends'), '0\n1\na-b 1 90 40 777\n');
+  t.same(await readLogEnds(env.disk, '/data'), ends);
+  for (const line of ['a 1 2 3', 'a 1 2 3 4 5', 'a 1 2 3 x']) {
+    await replaceFile(env.disk, '/data/tailrace-log-ends', Buffer.from(`0\n1\n${line}\n`));
+    await t.rejects(readLogEnds(env.disk, '/data'), CorruptLog);
+  }
 });
 
 t.test('a checkpoint that contradicts itself is refused', async (t) => {

@@ -282,6 +282,48 @@ t.test('recovery starts at the recovery point and says how far it is', async (t)
   t.equal(again.endOffset, 400, 'a recovery point ahead of the log does no harm');
 });
 
+t.test('an end that is known is believed, and proved when the log is used', async (t) => {
+  const batches = batchesFrom(0, 20);
+  const world = new World();
+  world.options = { ...OPTIONS, segmentBytes: 1400 };
+  const log = await world.create();
+  await append(log, batches);
+  await log.sync();
+  const { knownEnd } = log;
+  t.same(knownEnd, { baseOffset: 36, sizeBytes: 310, endOffset: 40 });
+  for (const cleanShutdown of [true, false]) {
+    world.disk.kill();
+    const calls: string[] = [];
+    world.disk.onCall = ({ name }) => {
+      calls.push(name);
+      return undefined;
+    };
+    const known = await world.open({ cleanShutdown, recoveryPoint: 40, knownEnd });
+    t.same(calls, ['list', 'stat', 'stat', 'stat'], 'nothing is read');
+    t.equal(known.endOffset, 40);
+    t.equal(known.replayFrom, 40);
+    t.ok((await contentsOf(known)).equals(Buffer.concat(batches)));
+  }
+  world.disk.kill();
+  const again = await world.open({ ...KILLED, recoveryPoint: 40, knownEnd });
+  const more = batchesFrom(40, 9);
+  await append(again, more);
+  t.ok((await contentsOf(again)).equals(Buffer.concat([...batches, ...more])));
+  t.match(await again.offsetOfMaxTimestamp(0, again.endOffset), { offset: 56 });
+  await again.sync();
+
+  world.disk.kill();
+  const grown = await world.open({ ...KILLED, recoveryPoint: 40, knownEnd });
+  t.equal(grown.endOffset, 58, 'what was written since is looked for');
+  world.disk.kill();
+  const below = await world.open({ ...KILLED, recoveryPoint: 30, knownEnd: grown.knownEnd });
+  t.equal(below.endOffset, 58);
+  world.disk.kill();
+  const wrong = { ...grown.knownEnd!, endOffset: 60 };
+  const mistaken = await world.open({ ...CLEAN, knownEnd: wrong });
+  await t.rejects(append(mistaken, batchesFrom(60, 1)), /ends at offset 58, not 60/);
+});
+
 t.test('a log that ends below its start is emptied', async (t) => {
   const world = await written(batchesFrom(0, 5));
   const log = await world.open({ ...KILLED, logStartOffset: 50 });
