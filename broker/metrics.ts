@@ -227,7 +227,8 @@ export class Family<S extends Series | HistogramSeries> {
   }
 
   of(labels: readonly string[]): S {
-    const key = labels.length === 1 ? (labels[0] as string) : labels.join('\u0000');
+    // Most have no label or one; joining costs as much as all the rest.
+    const key = labels.length < 2 ? (labels[0] ?? '') : labels.join('\u0000');
     let series = this.byLabels.get(key);
     if (series === undefined) {
       series = this.make([...labels]);

@@ -85,13 +85,15 @@ export class Partition {
     if (this.#deleted) throw new LogDeleted(`${this.topic.name}-${this.index} was deleted`);
     if (header.producerId >= 0) {
       const original = this.log.producers.check(header);
-      // As Kafka does it, the time that is told of a repeated batch is that of its records.
-      const logAppendTimeMs = header.maxTimestamp;
-      if (original !== undefined) return { ...original, logAppendTimeMs, duplicate: true };
+      if (original !== undefined) {
+        // As Kafka does it, the time that is told of a repeated batch is that of its records.
+        const { baseOffset, lastOffset } = original;
+        return { baseOffset, lastOffset, logAppendTimeMs: header.maxTimestamp, duplicate: true };
+      }
     }
-    const appended = this.log.append(batch, header, nowMs);
-    this.#count(appended, header);
-    return { ...appended, duplicate: false };
+    const { baseOffset, lastOffset, logAppendTimeMs } = this.log.append(batch, header, nowMs);
+    this.#count(baseOffset, lastOffset, header);
+    return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
   }
 
   /**
@@ -153,9 +155,9 @@ export class Partition {
     return new Promise((resolve, reject) => {
       if (this.#deleted) throw new LogDeleted(`${this.topic.name}-${this.index} was deleted`);
       const header = readBatchHeader(batch, 0);
-      const appended = this.log.append(batch, header, this.#services.clock.now());
-      this.#count(appended, header);
-      const { baseOffset, lastOffset } = appended;
+      const nowMs = this.#services.clock.now();
+      const { baseOffset, lastOffset } = this.log.append(batch, header, nowMs);
+      this.#count(baseOffset, lastOffset, header);
       this.log.onMark('durable', lastOffset + 1, (error) => {
         if (error === undefined) resolve({ baseOffset, lastOffset });
         else reject(error);
@@ -164,15 +166,15 @@ export class Partition {
   }
 
   /** Remembers where a batch ends, until readers may see it. */
-  #count(appended: AppendResult, header: BatchHeader): void {
+  #count(baseOffset: number, lastOffset: number, header: BatchHeader): void {
     if (header.recordCount === 0) return;
     const hidden = this.#hidden;
     // What the log took back after a failed write never became visible; its offsets come again.
-    while (hidden.lastEnd > appended.baseOffset) hidden.pop();
+    while (hidden.lastEnd > baseOffset) hidden.pop();
     const before = hidden.size > 0 ? hidden.lastPosition : this.visible.position;
-    hidden.add(appended.lastOffset + 1, before + header.sizeBytes);
+    hidden.add(lastOffset + 1, before + header.sizeBytes);
     // A mark may have moved within append, when the write was done in the turn.
-    if (this.log.highWatermark > appended.lastOffset) this.#advanced();
+    if (this.log.highWatermark > lastOffset) this.#advanced();
   }
 
   /** The high watermark or the last stable offset has moved. */
