@@ -99,7 +99,9 @@ t.test('each key is there once', async (t) => {
 t.test("versions are Apache Kafka's, and within the declarations", async (t) => {
   for (const { key, name, versions } of apis) {
     const theirs = KAFKA.find((row) => row[0] === key);
-    t.same(theirs, [key, name, versions], `${key} ${name} ${versions}`);
+    t.same(theirs?.slice(0, 2), [key, name]);
+    // `0` and `0-0` are the same range.
+    t.same(parseRange(versions), parseRange(theirs?.[2] ?? ''), `${name} ${versions}`);
   }
   for (const { name, key, versions, request, response } of apis) {
     const served = parseRange(versions);
