@@ -16,7 +16,7 @@
  */
 
 import { ErrorCode } from '../protocol/errors.ts';
-import type { LogSlice } from '../storage/types.ts';
+import type { AbortedTransaction, LogSlice } from '../storage/types.ts';
 import type { RequestContext } from './api.ts';
 import { leaderEpochFault, NO_LEADER_EPOCH } from './epoch-check.ts';
 import type { FetchContext } from './fetch-sessions.ts';
@@ -275,7 +275,11 @@ export class FetchRun<A> implements Waiting {
   /** All is read: what remains is to know which of its transactions were aborted. */
   #finish(slice: FetchSlice, partition: Partition): Promise<void> | undefined {
     if (slice.aborted === null || slice.sizeBytes === 0) return undefined;
-    return this.#findAborted(slice, partition);
+    const { fetchOffset, nextOffset } = slice;
+    const found = partition.log.abortedTransactions(fetchOffset, nextOffset);
+    if (found instanceof Promise) return this.#takeAborted(slice, found);
+    slice.aborted = found;
+    return undefined;
   }
 
   async #fillFromDisk(
@@ -297,10 +301,9 @@ export class FetchRun<A> implements Waiting {
     }
   }
 
-  async #findAborted(slice: FetchSlice, partition: Partition): Promise<void> {
+  async #takeAborted(slice: FetchSlice, finding: Promise<AbortedTransaction[]>): Promise<void> {
     try {
-      const { fetchOffset, nextOffset } = slice;
-      slice.aborted = await partition.log.abortedTransactions(fetchOffset, nextOffset);
+      slice.aborted = await finding;
     } catch (error) {
       this.#refuse(slice, error);
     }

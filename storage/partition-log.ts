@@ -59,12 +59,27 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     return this.segments.locate(from, maxBytes, this.persistedOffset);
   }
 
-  async abortedTransactions(from: number, to: number): Promise<AbortedTransaction[]> {
-    const inMemory = this.aborted.filter((txn) => txn.lastOffset >= from && txn.firstOffset < to);
+  abortedTransactions(
+    from: number,
+    to: number,
+  ): AbortedTransaction[] | Promise<AbortedTransaction[]> {
+    const inMemory = this.aborted
+      .filter((txn) => txn.lastOffset >= from && txn.firstOffset < to)
+      .map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+    if (from >= this.persistedOffset) return inMemory;
+    return this.#abortedInSegments(from, to, inMemory);
+  }
+
+  async #abortedInSegments(
+    from: number,
+    to: number,
+    inMemory: readonly AbortedTransaction[],
+  ): Promise<AbortedTransaction[]> {
     const stored = await this.segments.abortedTransactions(from, to);
     const known = new Set(stored.map(({ firstOffset }) => firstOffset));
-    const more = inMemory.filter(({ firstOffset }) => !known.has(firstOffset));
-    return [...stored, ...more].map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+    const found = stored.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+    // A marker may have come to the segments while they were asked.
+    return [...found, ...inMemory.filter(({ firstOffset }) => !known.has(firstOffset))];
   }
 
   offsetForTime(timestamp: number, limit: number): Promise<TimedRecord | undefined> {
