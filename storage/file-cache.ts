@@ -92,12 +92,26 @@ export class FileCache {
     this.#files.delete(cached);
     this.#files.add(cached);
     try {
-      return await cached.acquire(this.#disk);
+      const file = await this.#open(cached);
+      this.#files.add(cached);
+      return file;
     } catch (error) {
       if (cached.open === undefined) this.#files.delete(cached);
       throw error;
     } finally {
       this.#shrink();
+    }
+  }
+
+  /** Where the process has no descriptor left, those that are not in use are given up. */
+  async #open(cached: CachedFile): Promise<DiskFile> {
+    try {
+      return await cached.acquire(this.#disk);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
+      await this.close();
+      return cached.acquire(this.#disk);
     }
   }
 

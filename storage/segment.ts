@@ -53,7 +53,7 @@ export interface Damage {
 /** Index entries that wait for their file; beyond this they are written. */
 const PENDING_INDEX_BYTES = 4096;
 /** Readers of one segment whose next place is remembered. */
-const KNOWN_PLACES = 32;
+const KNOWN_PLACES = 128;
 
 export class Segment implements CachedIndexes {
   readonly baseOffset: number;
