@@ -10,7 +10,7 @@ import {
   readAll,
 } from './kafkajs-client.ts';
 import { textConsumer, textProducer } from './platformatic-client.ts';
-import { kafkaFor, Signal, startTestBroker, uniqueName } from './test-broker.ts';
+import { isApacheKafka, kafkaFor, Signal, startTestBroker, uniqueName } from './test-broker.ts';
 
 const broker = await startTestBroker(t);
 /** Patient, and quick to try again. */
@@ -56,7 +56,8 @@ t.test('kafkajs: producer and consumer go on after a restart in the stream', asy
 t.test('@platformatic/kafka: a stream goes on after a restart', async (t) => {
   const kafka = kafkaFor(broker, { retry });
   const topic = await newTopic(broker);
-  const patience = { retries: 200, retryDelay: 30 };
+  // A JVM takes its time.
+  const patience = { retries: isApacheKafka ? 2000 : 200, retryDelay: 30 };
   const producer = textProducer(t, broker, { ...patience, idempotent: true });
   const consumer = textConsumer(t, broker, { ...patience, autocommit: true });
   const stream = await consumer.consume({ topics: [topic], mode: 'earliest' });
