@@ -69,6 +69,8 @@ export class SegmentOpener {
       endOffset = this.#knownEnd(segments) ?? (await this.#findEnd(segments));
       segments.at(-1)!.nextOffset = endOffset;
       if (!cleanShutdown) this.#replayFrom = Math.min(this.#replayFrom, recoveryPoint);
+      // The process may have ended after it made the files and before it synced their names.
+      if (endOffset > recoveryPoint) await this.#context.env.disk.syncDir(this.#folder.path);
       await this.#checkTxnIndexes(segments);
     }
     if (segments.length > 0 && endOffset < logStartOffset) {

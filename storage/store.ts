@@ -226,7 +226,9 @@ export class Store implements LogStore {
   /** All of it is in fsynced segments: the files are free for the journal's next use. */
   async #voidJournal(): Promise<void> {
     const { disk } = this.#env;
-    const { journal, journalDir } = this.#folder;
+    const { journal, journalDir, dataDir, wasClean } = this.#folder;
+    // Of the folders, too, the names may not have been synced by a process that ended.
+    if (!wasClean) await disk.syncDir(dataDir);
     const free: JournalFile<JournalSource>[] = [];
     for (const { file, sizeBytes, path: name, isDamaged } of journal.parts) {
       if (isDamaged) {
