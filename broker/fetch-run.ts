@@ -240,10 +240,13 @@ export class FetchRun<A> implements Waiting {
     }
     const { fetchOffset, lastFetchedEpoch } = slice;
     if (slice.limitBytes < 0 || this.#limits.maxBytes < 0) return ErrorCode.UNKNOWN_SERVER_ERROR;
-    let isKnown = fetchOffset >= log.logStartOffset && fetchOffset <= log.endOffset;
+    let reason: string | undefined;
+    if (fetchOffset < log.logStartOffset || fetchOffset > log.endOffset) {
+      reason = `offset ${fetchOffset} is not in [${log.logStartOffset}, ${log.endOffset}]`;
+    }
     if (lastFetchedEpoch >= 0) {
       const known = log.endOffsetForEpoch(lastFetchedEpoch);
-      if (known === undefined) isKnown = false;
+      if (known === undefined) reason = `leader epoch ${lastFetchedEpoch} is not known`;
       else if (
         fetchOffset >= log.logStartOffset &&
         (known.leaderEpoch < lastFetchedEpoch || known.endOffset < fetchOffset)
@@ -252,8 +255,7 @@ export class FetchRun<A> implements Waiting {
         return ErrorCode.NONE;
       }
     }
-    if (isKnown) return ErrorCode.NONE;
-    const reason = `offset ${fetchOffset} is not in [${log.logStartOffset}, ${log.endOffset}]`;
+    if (reason === undefined) return ErrorCode.NONE;
     const code = ErrorCode.OFFSET_OUT_OF_RANGE;
     reportPartitionFault(this.context, partition.topic.name, partition.index, code, reason);
     return code;

@@ -202,12 +202,11 @@ export class FakeLog implements PartitionLogView {
   }
 
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: number } | undefined {
+    if (epoch < 0 || epoch > this.leaderEpoch) return undefined;
+    if (epoch === this.leaderEpoch) return { leaderEpoch: epoch, endOffset: this.endOffset };
     const at = this.epochs.findLastIndex((entry) => entry.epoch <= epoch);
-    if (at < 0 || (at === this.epochs.length - 1 && this.epochs[at]!.epoch < epoch)) {
-      return undefined;
-    }
     const endOffset = this.epochs[at + 1]?.start ?? this.endOffset;
-    return { leaderEpoch: this.epochs[at]!.epoch, endOffset };
+    return { leaderEpoch: this.epochs[at]?.epoch ?? epoch, endOffset };
   }
 
   epochAt(offset: number): number {

@@ -412,6 +412,15 @@ t.test('point 45: a diverging epoch is answered at once, without records', async
   t.same(offsets(same.records), [2]);
   const newer = only(await ask(2, 9));
   t.equal(newer.errorCode, ErrorCode.OFFSET_OUT_OF_RANGE, 'an epoch above all that are known');
+  t.match(broker.lines.at(-1)?.values, { topic: 't', reason: 'leader epoch 9 is not known' });
+});
+
+t.test('a reader of an empty partition may name its epoch', async (t) => {
+  const broker = new DataBroker();
+  const topic = broker.topic('t');
+  const empty = only(await send(broker, [{ topic, epoch: 0, lastEpoch: 0 }]).answer);
+  t.same([empty.errorCode, empty.highWatermark], [0, 0]);
+  t.same(empty.divergingEpoch, { epoch: -1, endOffset: -1 });
 });
 
 t.test('a broker that fetches as a replica is told that it is none', async (t) => {
