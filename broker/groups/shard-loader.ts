@@ -19,9 +19,10 @@ import {
   InvalidRecords,
   MarkerType,
   payloadOf,
+  RecordCursor,
   readEndTxnMarker,
-  readRecords,
 } from '../../protocol/records.ts';
+import { shown } from '../limited-log.ts';
 import { Group } from './group.ts';
 import type { OffsetsPartition } from './log-writer.ts';
 import { type GroupRecord, type GroupValue, readGroupRecord } from './offset-records.ts';
@@ -53,12 +54,20 @@ export async function loadShard(shard: Shard, partition: OffsetsPartition): Prom
   load.finish();
 }
 
+/** A record that is the latest of its key so far. */
+interface Latest {
+  value: Buffer;
+  recordOffset: number;
+}
+
+/** Records by their keys' bytes, one character each: most keys are written again and again. */
+type ByKey = Map<string, Latest>;
+
 class ShardLoad {
   readonly #shard: Shard;
-  readonly #values = new Map<string, GroupValue>();
-  readonly #offsets = new Map<string, GroupOffsets>();
-  /** Types of records that belong to other coordinators, and how many there were. */
-  readonly #others = new Map<number, number>();
+  readonly #latest: ByKey = new Map();
+  /** Records of transactions that have not ended, by producer id. */
+  readonly #open = new Map<number, ByKey>();
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -73,31 +82,44 @@ class ShardLoad {
       }
       const records = codec === undefined ? payload : codec.decompress(payload, MAX_PAYLOAD_BYTES);
       const producer = isTransactional(buffer, at) ? producerId(buffer, at) : undefined;
-      for (const { offset, key, value } of readRecords(buffer, at, records)) {
-        this.#record(key, value, offset, producer);
-      }
+      this.#records(records, baseOffset(buffer, at), producer);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      this.#report(baseOffset(buffer, at), error);
+      this.#report(baseOffset(buffer, at), error.message);
     }
   }
 
-  /** All records have been read: the groups come to life, their sessions begin now. */
+  /** All records have been read: what is left of them comes to life, sessions begin now. */
   finish(): void {
     const shard = this.#shard;
-    for (const [id, value] of this.#values) {
-      const entry = shard.adopt(Group.restore(id, value, shard.host), this.#offsets.get(id));
-      this.#offsets.delete(id);
-      const { state, generationId, members } = entry.group;
-      shard.services.env.log.debug(
-        { group: id, state, generation: generationId, members: members.size },
-        'a group was loaded',
-      );
+    const values = new Map<string, GroupValue>();
+    const offsetsOf = new Map<string, GroupOffsets>();
+    const others = new Map<number, number>();
+    const offsets = (group: string): GroupOffsets => {
+      const known = offsetsOf.get(group) ?? new GroupOffsets(shard.services.budget);
+      offsetsOf.set(group, known);
+      return known;
+    };
+    for (const { record, recordOffset } of this.#decoded(this.#latest)) {
+      if (record.kind === 'group') values.set(record.group, record.value!);
+      else if (record.kind === 'other') others.set(record.type, (others.get(record.type) ?? 0) + 1);
+      else {
+        const { group, topic, partition, value } = record;
+        offsets(group).put(topic, partition, offsetOf(value!, recordOffset));
+      }
     }
-    for (const [id, offsets] of this.#offsets) {
-      if (!offsets.isEmpty) shard.adopt(new Group(id, shard.host), offsets);
+    for (const [producer, latest] of this.#open) {
+      const groups = new Set<string>();
+      for (const { record, recordOffset } of this.#decoded(latest)) {
+        if (record.kind !== 'offset') continue;
+        const { group, topic, partition, value } = record;
+        offsets(group).putOpen(producer, topic, partition, offsetOf(value!, recordOffset));
+        groups.add(group);
+      }
+      shard.openTransactions.set(producer, groups);
     }
-    for (const [type, count] of this.#others) {
+    this.#adopt(values, offsetsOf);
+    for (const [type, count] of others) {
       shard.services.env.log.warn(
         { partition: shard.partition, type, count },
         'records of a coordinator that this broker does not have were left alone',
@@ -105,68 +127,97 @@ class ShardLoad {
     }
   }
 
-  #record(
-    key: Buffer | null,
-    value: Buffer | null,
-    offset: number,
-    producer: number | undefined,
-  ): void {
-    try {
+  #adopt(values: Map<string, GroupValue>, offsetsOf: Map<string, GroupOffsets>): void {
+    const shard = this.#shard;
+    for (const [id, value] of values) {
+      const { group } = shard.adopt(Group.restore(id, value, shard.host), offsetsOf.get(id));
+      offsetsOf.delete(id);
+      shard.services.env.log.debug(
+        {
+          group: shown(id),
+          state: group.state,
+          generation: group.generationId,
+          members: group.members.size,
+        },
+        'a group was loaded',
+      );
+    }
+    for (const [id, offsets] of offsetsOf) shard.adopt(new Group(id, shard.host), offsets);
+  }
+
+  #records(payload: Buffer, base: number, producer: number | undefined): void {
+    const cursor = new RecordCursor(payload);
+    while (cursor.next()) {
+      const recordOffset = base + cursor.offsetDelta;
+      if (cursor.keyBytes < 0) {
+        this.#report(recordOffset, 'a record without a key');
+        continue;
+      }
+      const key = payload.toString('latin1', cursor.keyAt, cursor.keyAt + cursor.keyBytes);
+      const value = cursor.value();
+      if (value === null) {
+        this.#latest.delete(key);
+        for (const latest of this.#open.values()) latest.delete(key);
+        continue;
+      }
       // The batch's memory goes back when it has been visited: what is kept must be a copy.
-      const record = readGroupRecord(key, value === null ? null : Buffer.from(value));
-      if (record.kind === 'group') this.#group(record.group, record.value);
-      else if (record.kind === 'offset') this.#offset(record, offset, producer);
-      else this.#others.set(record.type, (this.#others.get(record.type) ?? 0) + 1);
-    } catch (error) {
-      if (!isUnreadable(error)) throw error;
-      this.#report(offset, error);
+      keep(
+        producer === undefined ? this.#latest : this.#openOf(producer),
+        key,
+        value,
+        recordOffset,
+      );
     }
   }
 
-  #group(id: string, value: GroupValue | undefined): void {
-    if (value === undefined) this.#values.delete(id);
-    else this.#values.set(id, value);
+  #openOf(producer: number): ByKey {
+    const known = this.#open.get(producer) ?? new Map();
+    this.#open.set(producer, known);
+    return known;
   }
 
-  #offset(
-    record: Extract<GroupRecord, { kind: 'offset' }>,
-    recordOffset: number,
-    producer: number | undefined,
-  ): void {
-    const { group, topic, partition, value } = record;
-    let offsets = this.#offsets.get(group);
-    if (offsets === undefined) {
-      offsets = new GroupOffsets(this.#shard.services.budget);
-      this.#offsets.set(group, offsets);
-    }
-    if (value === undefined) {
-      offsets.remove(topic, partition);
-    } else if (producer === undefined) {
-      offsets.put(topic, partition, offsetOf(value, recordOffset));
-    } else {
-      offsets.putOpen(producer, topic, partition, offsetOf(value, recordOffset));
-      const groups = this.#shard.openTransactions.get(producer) ?? new Set();
-      this.#shard.openTransactions.set(producer, groups.add(group));
-    }
-  }
-
+  /** A transaction ended. What was recorded after its record, outside of it, stays. */
   #marker(producer: number, payload: Buffer): void {
-    const groups = this.#shard.openTransactions.get(producer);
-    if (groups === undefined) return;
+    const open = this.#open.get(producer);
     const marker = readEndTxnMarker(payload);
-    if (marker === undefined) return;
-    this.#shard.openTransactions.delete(producer);
-    for (const group of groups) {
-      this.#offsets.get(group)?.endTransaction(producer, marker.type === MarkerType.commit);
+    if (open === undefined || marker === undefined) return;
+    this.#open.delete(producer);
+    if (marker.type !== MarkerType.commit) return;
+    for (const [key, latest] of open) {
+      const current = this.#latest.get(key);
+      if (current === undefined || latest.recordOffset > current.recordOffset) {
+        this.#latest.set(key, latest);
+      }
     }
   }
 
-  #report(offset: number, error: Error): void {
+  *#decoded(latest: ByKey): Generator<{ record: GroupRecord; recordOffset: number }> {
+    for (const [key, { value, recordOffset }] of latest) {
+      try {
+        const record = readGroupRecord(Buffer.from(key, 'latin1'), value);
+        yield { record, recordOffset };
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        this.#report(recordOffset, error.message);
+      }
+    }
+  }
+
+  #report(offset: number, reason: string): void {
     this.#shard.host.log.error(
-      { partition: this.#shard.partition, offset, reason: error.message },
+      { partition: this.#shard.partition, offset, reason },
       'a record of __consumer_offsets cannot be read and was left out',
     );
   }
+}
+
+/** Keeps a copy of a record as the latest of its key; values of a key mostly have one length. */
+function keep(records: ByKey, key: string, value: Buffer, recordOffset: number): void {
+  const known = records.get(key);
+  if (known?.value.length === value.length) {
+    value.copy(known.value);
+    known.recordOffset = recordOffset;
+  } else records.set(key, { value: Buffer.from(value), recordOffset });
 }
 
 /** Bytes that say something impossible; anything else is a fault of ours or of the disk. */

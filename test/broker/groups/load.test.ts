@@ -146,30 +146,50 @@ t.test('compressed batches are read, whatever the codec', async (t) => {
 t.test('what cannot be read is reported with its place, and left out', async (t) => {
   const { world, partition } = await filled();
   const good = committed('g', 1, 5);
-  const broken = [
-    { key: null, value: null, timestamp },
-    { key: Buffer.from('0001', 'hex'), value: null, timestamp },
-    { key: good.key, value: Buffer.from('0009', 'hex'), timestamp },
-  ];
-  partition.append({ records: [...broken, good] });
+  const consumerGroup = { key: Buffer.from('0003000167', 'hex'), value: Buffer.alloc(4) };
+  partition.append({
+    records: [
+      { key: null, value: null, timestamp },
+      { key: Buffer.from('0001', 'hex'), value: Buffer.alloc(4), timestamp },
+      { key: committed('g', 2, 0).key, value: Buffer.from('0009', 'hex'), timestamp },
+      { key: committed('g', 3, 0).key, value: Buffer.from('000400', 'hex'), timestamp },
+      { ...consumerGroup, timestamp },
+      good,
+    ],
+  });
   partition.append({
     compression: { codec: Codec.gzip, compress: () => Buffer.from('no gzip') },
     records: [good],
   });
-  const consumerGroup = Buffer.from('0003000167', 'hex');
-  partition.append({ records: [{ key: consumerGroup, value: null, timestamp }] });
   world.lines.length = 0;
   await world.restart();
   t.same(await world.fetch('g'), ['t-0=42', 't-1=5']);
   const reported = world.lines.filter(({ level }) => level === 'error');
-  t.same(
-    reported.map(({ values }) => values.offset),
-    [1, 2, 3, 5],
-  );
+  t.same(reported.map(({ values }) => values.offset).sort(), [1, 2, 3, 4, 7]);
   t.match(
     world.lines.find(({ level }) => level === 'warn'),
     { values: { type: 3, count: 1 } },
   );
+});
+
+t.test('of each key the latest record counts, whatever its size', async (t) => {
+  const { world, partition } = await filled();
+  const long = { metadata: 'x'.repeat(300) };
+  const commits = [
+    offset('t', 0, 1),
+    offset('t', 0, 2),
+    offset('t', 0, 3, long),
+    offset('t', 0, 4),
+  ];
+  for (const commit of commits) await world.commit({ groupId: 'g', offsets: [commit] });
+  await world.commit({ groupId: 'h', offsets: [offset('t', 1, 5), offset('u', 1, 6)] });
+  partition.append({ records: [{ ...committed('g', 0, 0), value: null }, committed('g', 7, 8)] });
+  await world.restart();
+  t.same(await world.fetch('g'), ['t-7=8']);
+  t.same(await world.fetch('h'), ['t-1=5', 'u-1=6']);
+  await world.commit({ groupId: 'g', offsets: commits });
+  await world.restart();
+  t.same((await world.fetch('g')).sort(), ['t-0=4', 't-7=8']);
 });
 
 t.test('a partition that the disk does not give leaves the others to be served', async (t) => {
