@@ -8,7 +8,14 @@
  * above the last stable offset in `#unstable`.
  */
 
-import { type BatchHeader, batchBytes, readBatchHeader } from '../protocol/record-batch.ts';
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  batchBytes,
+  MAGIC,
+  magic,
+  readBatchHeader,
+} from '../protocol/record-batch.ts';
 import { buildBatch } from '../protocol/records.ts';
 import type { Clock } from '../storage/env.ts';
 import { LogDeleted } from '../storage/errors.ts';
@@ -94,6 +101,12 @@ export class Partition {
     const { baseOffset, lastOffset, logAppendTimeMs } = this.log.append(batch, header, nowMs);
     this.#count(baseOffset, lastOffset, header);
     return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
+  }
+
+  /** A client's batch, not checked yet, could not be taken for a reason that may pass. */
+  refuse(batch: Buffer | null): void {
+    if (batch === null || batch.length < BATCH_HEADER_BYTES || magic(batch, 0) !== MAGIC) return;
+    this.log.producers.refuse(readBatchHeader(batch, 0));
   }
 
   /**

@@ -94,7 +94,11 @@ export class ProduceRun implements Deadline {
     try {
       await room;
     } catch (error) {
-      for (const part of this.parts) if (part.isOpen) this.#fail(part, error);
+      for (const part of this.parts) {
+        if (!part.isOpen) continue;
+        part.partition?.refuse(part.records);
+        this.#fail(part, error);
+      }
       return;
     } finally {
       paused.add(-1);

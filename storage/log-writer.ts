@@ -139,7 +139,10 @@ export class LogWriter implements JournalSource, FlushTarget {
 
   append(batch: Buffer, header: BatchHeader, nowMs: number): AppendResult {
     const refusal = this.#failure ?? this.path.journal.failure;
-    if (refusal !== undefined) throw refusal;
+    if (refusal !== undefined) {
+      this.#head.refuse(header);
+      throw refusal;
+    }
     const { env, openChunks, options, pool } = this.path;
     const baseOffset = this.#end;
     assignOffset(batch, 0, baseOffset, this.leaderEpoch);
@@ -255,6 +258,8 @@ export class LogWriter implements JournalSource, FlushTarget {
   }
 
   #truncate(open: Chunk, cut: number): void {
+    const refused = open.batches.filter(({ baseOffset }) => baseOffset >= cut);
+    const headers = refused.map(({ bytes }) => readBatchHeader(bytes, 0));
     open.truncate(cut);
     this.#end = cut;
     if (open.batches.length === 0) {
@@ -268,6 +273,8 @@ export class LogWriter implements JournalSource, FlushTarget {
       return true;
     });
     head.markDurable(this.durableOffset);
+    head.adoptRefusals(this.#head);
+    for (const header of headers) head.refuse(header);
     this.#head = head;
     this.aborted = this.aborted.filter(({ lastOffset }) => lastOffset < cut);
     this.epochs.truncateFromEnd(cut);

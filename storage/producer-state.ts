@@ -18,40 +18,21 @@ import {
 } from '../protocol/records.ts';
 import {
   CorruptLog,
-  InvalidProducerEpoch,
   InvalidTxnState,
   OutOfOrderSequence,
   TransactionCoordinatorFenced,
 } from './errors.ts';
+import {
+  addBatch,
+  checkEpoch,
+  checkSequence,
+  emptyEntry,
+  findDuplicate,
+  type ProducerEntry,
+  setEpoch,
+} from './producer-entry.ts';
 
-/** Batches remembered of each producer: as many as a client may have in flight. */
-export const BATCHES_KEPT = 5;
-
-/** What is remembered of one batch. */
-export interface BatchMetadata {
-  lastSequence: number;
-  lastOffset: number;
-  /** Last offset less first offset; sequences differ by the same. */
-  offsetDelta: number;
-  timestamp: number;
-}
-
-/** What is remembered of one producer. */
-export interface ProducerEntry {
-  readonly producerId: number;
-  /** -1 when no batch of it is known. */
-  epoch: number;
-  /** Epoch of the transaction coordinator that wrote the last marker; -1 when there was none. */
-  coordinatorEpoch: number;
-  /** Largest timestamp of the last batch, or the last marker's. */
-  lastTimestamp: number;
-  /** -1 when no transaction is open. */
-  currentTxnFirstOffset: number;
-  /** When it was last heard of, on the clock that `append` is given. */
-  seenMs: number;
-  /** At most BATCHES_KEPT, all of `epoch`, oldest first. */
-  readonly batches: BatchMetadata[];
-}
+export { BATCHES_KEPT, type BatchMetadata, type ProducerEntry } from './producer-entry.ts';
 
 /** A transaction that ended with data in this partition: what the transaction index records. */
 export interface CompletedTransaction {
@@ -72,6 +53,15 @@ export interface ProducerStatesOptions {
   readonly maxProducers: number;
 }
 
+/** What was the first that was refused of a producer of which nothing else is known. */
+interface Refusal {
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+/** So many refusals are remembered; they matter for as long as clients have more in flight. */
+const MAX_REFUSALS = 1000;
+
 /** A day's worth of short-lived producers; some 5 MiB at worst. */
 export const DEFAULT_MAX_PRODUCERS = 10_000;
 
@@ -84,6 +74,8 @@ export class ProducerStates {
   /** Transactions whose marker may not be durable yet: they hold readers back as open ones do. */
   #completed: CompletedTransaction[] = [];
   #endOffset: number;
+  /** By producer id. */
+  #refused = new Map<number, Refusal>();
 
   constructor(
     endOffset = 0,
@@ -123,7 +115,10 @@ export class ProducerStates {
     if (header.producerId < 0) return undefined;
     const entry = this.#producers.get(header.producerId);
     // Of an unknown producer any sequence is taken: its records may all have been deleted.
-    if (entry === undefined || entry.epoch < 0) return undefined;
+    if (entry === undefined || entry.epoch < 0) {
+      if (origin === 'client') this.#checkRefused(header);
+      return undefined;
+    }
     if (origin === 'client') {
       const original = findDuplicate(entry, header);
       if (original !== undefined) {
@@ -139,6 +134,33 @@ export class ProducerStates {
       );
     }
     return undefined;
+  }
+
+  /**
+   * A client's batch could not be taken, for a reason that may pass. Of a producer not known, what it
+   * has in flight behind that batch must not be taken before it.
+   */
+  refuse({ producerId, producerEpoch: epoch, baseSequence: sequence }: BatchHeader): void {
+    if (producerId < 0 || this.#producers.has(producerId)) return;
+    if (this.#refused.get(producerId)?.epoch === epoch) return;
+    this.#refused.delete(producerId);
+    this.#refused.set(producerId, { epoch, sequence });
+    if (this.#refused.size <= MAX_REFUSALS) return;
+    const [oldest] = this.#refused.keys();
+    this.#refused.delete(oldest!);
+  }
+
+  /** Remembers what another state has refused, which this one takes the place of. */
+  adoptRefusals(other: ProducerStates): void {
+    this.#refused = other.#refused;
+  }
+
+  #checkRefused({ producerId, producerEpoch, baseSequence }: BatchHeader): void {
+    const refused = this.#refused.get(producerId);
+    if (refused?.epoch !== producerEpoch || baseSequence <= refused.sequence) return;
+    throw new OutOfOrderSequence(
+      `producer ${producerId} sent sequence ${baseSequence}, ${refused.sequence} was refused before`,
+    );
   }
 
   /** Checks a marker that is to be appended: epochs of producer and coordinator never go back. */
@@ -244,6 +266,7 @@ export class ProducerStates {
     this.#producers.clear();
     this.#open.clear();
     this.#completed = [];
+    this.#refused.clear();
     this.#endOffset = endOffset;
   }
 
@@ -269,6 +292,7 @@ export class ProducerStates {
   }
 
   #touch(producerId: number, nowMs: number): ProducerEntry {
+    if (this.#refused.size > 0) this.#refused.delete(producerId);
     const known = this.#producers.get(producerId);
     if (known !== undefined) this.#producers.delete(producerId);
     else if (this.#producers.size >= this.#options.maxProducers) this.#evict();
@@ -288,18 +312,6 @@ export class ProducerStates {
   }
 }
 
-function emptyEntry(producerId: number): ProducerEntry {
-  return {
-    producerId,
-    epoch: -1,
-    coordinatorEpoch: -1,
-    lastTimestamp: -1,
-    currentTxnFirstOffset: -1,
-    seenMs: 0,
-    batches: [],
-  };
-}
-
 function readMarker(header: BatchHeader, buffer: Buffer, at: number) {
   try {
     return readEndTxnMarker(payloadOf(buffer, at));
@@ -309,64 +321,4 @@ function readMarker(header: BatchHeader, buffer: Buffer, at: number) {
       cause: error,
     });
   }
-}
-
-function findDuplicate(entry: ProducerEntry, header: BatchHeader): BatchMetadata | undefined {
-  if (header.producerEpoch !== entry.epoch) return undefined;
-  for (const batch of entry.batches) {
-    if (
-      batch.lastSequence === header.lastSequence &&
-      decrementSequence(batch.lastSequence, batch.offsetDelta) === header.baseSequence
-    ) {
-      return batch;
-    }
-  }
-  return undefined;
-}
-
-function decrementSequence(sequence: number, by: number): number {
-  return sequence >= by ? sequence - by : sequence - by + 0x8000_0000;
-}
-
-function checkEpoch(entry: ProducerEntry, epoch: number): void {
-  if (epoch >= entry.epoch) return;
-  throw new InvalidProducerEpoch(
-    `epoch ${epoch} of producer ${entry.producerId} is older than ${entry.epoch}`,
-  );
-}
-
-function checkSequence(entry: ProducerEntry, header: BatchHeader): void {
-  const { baseSequence, producerEpoch, producerId } = header;
-  if (producerEpoch !== entry.epoch) {
-    if (baseSequence === 0) return;
-    throw new OutOfOrderSequence(
-      `producer ${producerId} starts epoch ${producerEpoch} with sequence ${baseSequence} (epoch ${entry.epoch} before)`,
-    );
-  }
-  const last = entry.batches.at(-1)?.lastSequence ?? -1;
-  const expected = last === 0x7fff_ffff ? 0 : last + 1;
-  if (baseSequence === expected) return;
-  throw new OutOfOrderSequence(
-    `producer ${producerId} sent sequence ${baseSequence}, ${expected} was expected`,
-  );
-}
-
-/** Batches of an older epoch are of no use any more. */
-function setEpoch(entry: ProducerEntry, epoch: number): void {
-  if (entry.epoch === epoch) return;
-  entry.epoch = epoch;
-  entry.batches.length = 0;
-}
-
-/** The object of the batch that falls out is used again: this runs for every batch. */
-function addBatch(batches: BatchMetadata[], header: BatchHeader): void {
-  const batch =
-    batches.length === BATCHES_KEPT
-      ? batches.shift()!
-      : { lastSequence: 0, lastOffset: 0, offsetDelta: 0, timestamp: 0 };
-  batch.lastSequence = header.lastSequence;
-  batch.lastOffset = header.lastOffset;
-  batch.offsetDelta = header.lastOffset - header.baseOffset;
-  batch.timestamp = header.maxTimestamp;
-  batches.push(batch);
 }

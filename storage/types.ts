@@ -83,6 +83,8 @@ export interface ProducerStates {
    * OutOfOrderSequence or InvalidProducerEpoch (storage/errors.ts).
    */
   check(header: BatchHeader): { baseOffset: number; lastOffset: number } | undefined;
+  /** Remembers that a client's batch could not be taken, so that what follows it is not either. */
+  refuse(header: BatchHeader): void;
 }
 
 /** One partition's data: persisted segments, chunks in memory, and the marks between them. */

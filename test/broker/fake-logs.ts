@@ -39,7 +39,7 @@ export class FakeLog implements PartitionLogView {
   /** While set, appends wait for `sync`. */
   held = false;
   deleted = false;
-  readonly producers = { check: () => undefined };
+  readonly producers = { check: () => undefined, refuse: () => {} };
   #waiting: Waiting[] = [];
 
   constructor(topic: string, topicId: string, partition: number, options: LogOptions) {

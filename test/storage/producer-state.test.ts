@@ -123,6 +123,27 @@ t.test('of a producer not known any sequence is taken', async (t) => {
   t.equal(log.send({ id: 2, sequence: LAST_SEQUENCE }), 1);
 });
 
+t.test('what follows a batch that was refused is not taken before it', async (t) => {
+  const log = new Log();
+  const [, refused] = log.batch({ sequence: 0, count: 3 });
+  log.states.refuse(refused);
+  log.states.refuse(log.batch({ sequence: 3 })[1]);
+  t.throws(() => log.send({ sequence: 3 }), OutOfOrderSequence);
+  const successor = log.states.clone();
+  successor.adoptRefusals(log.states);
+  t.throws(() => successor.check(log.batch({ sequence: 3 })[1]), OutOfOrderSequence);
+  t.equal(log.send({ id: 2, sequence: 3 }), 0, 'of another producer anything is taken');
+  t.equal(log.send({ sequence: 0, count: 3 }), 1);
+  t.equal(log.send({ sequence: 3 }), 4);
+  log.states.refuse(log.batch({ sequence: 4 })[1]);
+  t.throws(() => log.send({ sequence: 5 }), OutOfOrderSequence, 'of a known one as ever');
+  t.equal(log.send({ sequence: 4 }), 5);
+  log.states.refuse(log.batch({ id: 3, sequence: 7 })[1]);
+  t.equal(log.send({ id: 3, epoch: 1, sequence: 9 }), 6, 'a new epoch starts afresh');
+  for (let id = 10; id < 3000; id++) log.states.refuse(log.batch({ id, sequence: 0 })[1]);
+  t.equal(log.send({ id: 11, sequence: 5 }), 7, 'of many the oldest are forgotten');
+});
+
 t.test('a new epoch starts at sequence 0, an old one is refused', async (t) => {
   const log = new Log();
   log.send({ epoch: 3, sequence: 0 });
