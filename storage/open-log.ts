@@ -6,6 +6,7 @@
 
 import { readBatchHeader } from '../protocol/record-batch.ts';
 import { gapBatch } from '../protocol/records.ts';
+import type { LogEnd } from './checkpoint.ts';
 import { type JournaledBatch, readRun } from './journal-payload.ts';
 import type { JournaledLog } from './journal-replay.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
@@ -31,6 +32,8 @@ export interface LogPast {
   /** All below is in fsynced segments; undefined when unknown. */
   readonly recoveryPoint: number | undefined;
   readonly logStartOffset: number | undefined;
+  /** Where the log ended at the last clean stop. */
+  readonly knownEnd: LogEnd | undefined;
   readonly journaled: JournaledLog | undefined;
   /** The machine was off since the journal was written: leases count. */
   readonly isForeign: boolean;
@@ -68,6 +71,7 @@ export async function openLog(
     cleanShutdown: past.wasClean,
     powerLost: past.isForeign,
     recoveryPoint: past.recoveryPoint ?? 0,
+    knownEnd: past.knownEnd,
     logStartOffset: firstOffset,
   });
   const logStartOffset = Math.max(knownStart, segments.firstOffset);

@@ -6,7 +6,9 @@
 import path from 'node:path';
 import {
   LOG_START_OFFSETS_FILE,
+  type LogEnd,
   RECOVERY_POINTS_FILE,
+  readLogEnds,
   readOffsetCheckpoint,
   takeCleanShutdown,
 } from './checkpoint.ts';
@@ -15,7 +17,7 @@ import { CorruptLog, DataFolderUnusable } from './errors.ts';
 import { type FolderLock, lockFolder } from './folder-lock.ts';
 import { type JournalContents, readJournal } from './journal-replay.ts';
 import { readMetaProperties, writeMetaProperties } from './meta-properties.ts';
-import { isDeletedFolderName } from './segment-names.ts';
+import { isDeletedFolderName, partitionFolderName } from './segment-names.ts';
 
 const JOURNAL_DIR = 'journal';
 
@@ -32,6 +34,8 @@ export interface StoreFolder {
   /** By `<topic>-<partition>`. */
   readonly recoveryPoints: Map<string, number>;
   readonly logStarts: Map<string, number>;
+  /** Where the logs ended, when the last stop was clean. */
+  readonly knownEnds: ReadonlyMap<string, LogEnd>;
   /** Names in the data folder. */
   readonly names: Set<string>;
 }
@@ -61,6 +65,7 @@ export async function openStoreFolder(
       journal: await readJournal(env, journalDir, device),
       recoveryPoints: await readOffsets(env, path.join(dataDir, RECOVERY_POINTS_FILE)),
       logStarts: await readOffsets(env, path.join(dataDir, LOG_START_OFFSETS_FILE)),
+      knownEnds: wasClean ? await readEnds(env, dataDir) : new Map(),
       names: await clearUp(env, dataDir),
     };
   } catch (error) {
@@ -92,6 +97,18 @@ async function identify(env: Env, dataDir: string, nodeId: number): Promise<stri
   const directoryId = env.random.bytes(16).toString('base64url');
   await writeMetaProperties(env.disk, dataDir, { clusterId, nodeId, directoryId });
   return clusterId;
+}
+
+/** Without it the ends are looked for. */
+async function readEnds(env: Env, dataDir: string): Promise<Map<string, LogEnd>> {
+  try {
+    const ends = await readLogEnds(env.disk, dataDir);
+    return new Map(ends.map((end) => [partitionFolderName(end.topic, end.partition), end]));
+  } catch (error) {
+    if (!(error instanceof CorruptLog)) throw error;
+    env.log.error({ err: error }, 'the ends of the logs cannot be read; they are looked for');
+    return new Map();
+  }
 }
 
 /** A damaged checkpoint costs time, not data: without it all is read. */

@@ -9,7 +9,7 @@
 
 import path from 'node:path';
 import { BufferPool } from './buffer-pool.ts';
-import { writeCleanShutdown } from './checkpoint.ts';
+import { type LogEnd, writeCleanShutdown, writeLogEnds } from './checkpoint.ts';
 import type { Env, Timer } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
@@ -204,7 +204,7 @@ export class Store implements LogStore {
 
   async #open(identity: LogIdentity): Promise<PartitionLog> {
     const { topic, topicId, partition } = identity;
-    const { journal, wasClean, recoveryPoints, logStarts, names } = this.#folder;
+    const { journal, wasClean, recoveryPoints, logStarts, knownEnds, names } = this.#folder;
     const key = journalKey(topicId, partition);
     const name = partitionFolderName(topic, partition);
     const journaled = journal.logs.get(key);
@@ -216,6 +216,7 @@ export class Store implements LogStore {
             recoveryPoint: recoveryPoints.get(name),
             logStartOffset,
             journaled,
+            knownEnd: knownEnds.get(name),
             isForeign: journal.isForeign,
           })
         : newLog(this.#files, this.#path, this.#options.dataDir, identity);
@@ -374,14 +375,40 @@ export class Store implements LogStore {
       journal.failure === undefined &&
       queue.chunks === 0 &&
       [...this.#logs.values()].every((log) => log.failure === undefined);
-    await journal.close(isWhole);
-    await this.#checkpoints.settled();
-    if (isWhole) await this.#checkpoints.saveAll();
-    for (const log of this.#logs.values()) await log.segments.close();
+    try {
+      await journal.close(isWhole);
+      await this.#checkpoints.settled();
+      if (isWhole) await this.#checkpoints.saveAll();
+      if ((await this.#closeLogs()) && isWhole) await this.#markClean();
+      else this.#env.log.warn({}, 'not all data could be persisted; the next start recovers it');
+    } finally {
+      await this.#folder.lock.release();
+    }
+  }
+
+  /** Closes the files of all logs, whatever becomes of one; false when one could not be synced. */
+  async #closeLogs(): Promise<boolean> {
+    const closing = [...this.#logs.values()].map((log) => log.segments.close());
+    let areSynced = true;
+    for (const closed of await Promise.allSettled(closing)) {
+      if (closed.status === 'fulfilled') continue;
+      areSynced = false;
+      this.#env.log.error({ err: closed.reason }, 'a log could not be closed');
+    }
     await this.#files.files.settled();
-    if (isWhole) await writeCleanShutdown(this.#env.disk, this.#options.dataDir, -1);
-    else this.#env.log.warn({}, 'not all data could be persisted; the next start recovers it');
-    await this.#folder.lock.release();
+    return areSynced;
+  }
+
+  async #markClean(): Promise<void> {
+    const { disk } = this.#env;
+    const { dataDir } = this.#options;
+    const ends: LogEnd[] = [];
+    for (const { topic, partition, segments } of this.#logs.values()) {
+      const { knownEnd } = segments;
+      if (knownEnd !== undefined) ends.push({ topic, partition, ...knownEnd });
+    }
+    await writeLogEnds(disk, dataDir, ends);
+    await writeCleanShutdown(disk, dataDir, -1);
   }
 }
 
