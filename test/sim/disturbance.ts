@@ -12,6 +12,7 @@ const TROUBLES = [
   'crash with power cut',
   'full disk',
   'failed sync',
+  'clock jump',
 ] as const;
 
 /** Lets some things go wrong, one after the other; in the end a broker runs on a disk that works. */
@@ -22,6 +23,7 @@ export async function disturb(run: Run, random: SeededRandom): Promise<void> {
     const trouble = random.pick(TROUBLES);
     note(run, trouble);
     if (trouble === 'full disk') await fillDisk(world, random);
+    else if (trouble === 'clock jump') world.clock.jumpWall(random.below(1_800_000) - 900_000);
     else await restart(run, random, () => endProcess(world, random, trouble));
   }
 }
@@ -29,7 +31,7 @@ export async function disturb(run: Run, random: SeededRandom): Promise<void> {
 async function endProcess(
   world: SimWorld,
   random: SeededRandom,
-  trouble: Exclude<(typeof TROUBLES)[number], 'full disk'>,
+  trouble: Exclude<(typeof TROUBLES)[number], 'full disk' | 'clock jump'>,
 ): Promise<void> {
   switch (trouble) {
     case 'kill':

@@ -105,6 +105,8 @@ interface Batch {
 
 abstract class Producer extends Worker {
   #order = 0;
+  /** Some producers send records that fill chunks, journal files and segments. */
+  readonly #largest = this.random.pick([2000, 30_000, 150_000]);
 
   protected async makeBatch(
     acks: 1 | -1,
@@ -115,7 +117,7 @@ abstract class Producer extends Worker {
     const records: Sent[] = [];
     for (let index = 0; index < count; index++) {
       const order = this.#order++;
-      const size = this.random.chance(0.05) ? 30_000 : this.random.below(900);
+      const size = this.random.chance(0.05) ? this.#largest : this.random.below(900);
       const value = Buffer.from(`${this.name}:${order} ${'x'.repeat(size)}`);
       const record: Sent = { place: this.place, producer: this.name, order, value, acks };
       records.push(record);
