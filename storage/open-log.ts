@@ -77,8 +77,8 @@ export async function openLog(
   const logStartOffset = Math.max(knownStart, segments.firstOffset);
   const epochs = await LeaderEpochs.load(env, segments.folder);
   epochs.truncateFromEnd(segments.endOffset);
-  const readFrom = Math.max(firstOffset, segments.firstOffset);
-  const producers = await restoreProducers(env, segments, readFrom);
+  // Also what lies below the log start still tells of its producers.
+  const producers = await restoreProducers(env, segments, segments.firstOffset);
   const log = { identity, segments, epochs, producers };
   if (past.journaled !== undefined) await replay(files, log, past.journaled);
   if (segments.endOffset < knownStart) {
@@ -93,12 +93,19 @@ export async function openLog(
 }
 
 /**
- * Where reading begins: at the log start, or before it where only the journal has the batch that
- * contains it.
+ * Where reading begins: with all that leads up to the log start without a hole in the journal. The
+ * log start may lie within a batch that only the journal has, and of batches whose records were
+ * deleted the producers are still to be known.
  */
 function firstOffsetNeeded(logStartOffset: number, journaled: JournaledLog | undefined): number {
-  const run = journaled?.runs.find(({ end }) => end > logStartOffset);
-  return run === undefined ? logStartOffset : Math.min(run.previousEnd, logStartOffset);
+  let first = logStartOffset;
+  let end = -1;
+  for (const run of journaled?.runs ?? []) {
+    first = run.previousEnd > end ? run.previousEnd : Math.min(first, run.previousEnd);
+    end = run.end;
+    if (end > logStartOffset) return Math.min(first, logStartOffset);
+  }
+  return logStartOffset;
 }
 
 interface Opening {

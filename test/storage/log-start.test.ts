@@ -1,4 +1,6 @@
 import t from 'tap';
+import { readBatchHeader } from '../../protocol/record-batch.ts';
+import { buildBatch } from '../../protocol/records.ts';
 import { StoreWorld, TOPIC, TOPIC_ID } from './store-world.ts';
 
 t.test(
@@ -90,3 +92,31 @@ t.test("a topic of a deleted one's name does not inherit its log start", async (
   t.same(await world.batches(), [[0, 2]]);
   await world.stop();
 });
+
+for (const isPersisted of [false, true]) {
+  const where = isPersisted ? 'segments' : 'journal';
+  t.test(`a repeated batch is known though its records in the ${where} are deleted`, async (t) => {
+    const world = new StoreWorld();
+    await world.start();
+    world.append(4, 10, { id: 5, sequence: 0 });
+    world.append(2, 10, { id: 5, sequence: 4 });
+    await world.reached('durable', 6);
+    if (isPersisted) await world.clock.run(world.log.flush());
+    world.append(3, 10, { id: 5, sequence: 6 });
+    await world.reached('durable', 9);
+    await world.clock.run(world.log.deleteRecordsBefore(6));
+    await world.kill();
+    await world.start();
+    t.equal(world.log.logStartOffset, 6);
+    t.equal(world.log.endOffset, 9);
+    const batch = buildBatch({
+      producerId: 5,
+      producerEpoch: 0,
+      baseSequence: 0,
+      records: Array.from({ length: 4 }, () => ({ key: null, value: null, timestamp: 0 })),
+    });
+    const original = world.log.producers.check(readBatchHeader(batch, 0));
+    t.same(original, { baseOffset: 0, lastOffset: 3 });
+    await world.stop();
+  });
+}
