@@ -132,6 +132,9 @@ const plan = readPlan(process.argv.slice(2));
 const machine = describeMachine();
 process.stdout.write(`${JSON.stringify(machine)}\n`);
 const targets: RunningTarget[] = [];
+// An exit, and not a death by signal, takes the brokers along.
+process.once('SIGTERM', () => process.exit(143));
+process.once('SIGINT', () => process.exit(130));
 try {
   for (const broker of plan.brokers) targets.push(await startTarget(broker));
   for (const target of targets) await warmUp(target, plan.warmUpSeconds, plan.settings);

@@ -55,6 +55,9 @@ async function startTailrace(
   const args = ['dist/cli.js', 'serve', '--port', '0', '--data', data, '--log-level', 'warn'];
   for (const setting of settings) args.push('--set', setting);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const port = await readyPort(child);
   return {
     name,

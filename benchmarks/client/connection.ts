@@ -16,7 +16,10 @@ const MAX_REUSED_BYTES = 64 * 1024 * 1024;
 /** Answered requests that may stand before those that wait. */
 const COMPACT_AT = 1024;
 
-/** Takes one answer, a frame without its length; the bytes are the connection's. */
+/**
+ * Takes one answer, a frame without its length; the bytes are the connection's. What it throws is
+ * told as the request's failure.
+ */
 export type AnswerHandler = (frame: Buffer) => void;
 
 interface Waiting {
@@ -151,7 +154,12 @@ export class WireConnection {
         this.#socket.destroy();
         return;
       }
-      waiting.answer(frame);
+      // What an answer says may be a failure of the request, but not one of the process.
+      try {
+        waiting.answer(frame);
+      } catch (error) {
+        waiting.fail(error as Error);
+      }
     }
   }
 

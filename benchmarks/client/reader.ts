@@ -47,12 +47,7 @@ export function read(connection: WireConnection, options: ReaderOptions): Promis
       connection.send(FetchRequest, FETCH_VERSION, request, answered, reject);
     };
     const answered = (frame: Buffer) => {
-      try {
-        takeAnswer(frame, next, options);
-      } catch (error) {
-        reject(error);
-        return;
-      }
+      takeAnswer(frame, next, options);
       if (options.goOn()) ask();
       else resolve();
     };

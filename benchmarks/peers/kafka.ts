@@ -96,6 +96,10 @@ class KafkaProcess {
   async start(): Promise<void> {
     const child = spawn('java', this.#arguments, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
+    // A JVM must not outlive the process that started it, however that ends.
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
     const errors: Buffer[] = [];
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
     await untilListening(child, this.#port, () => Buffer.concat(errors).toString());
