@@ -53,10 +53,9 @@ export const topicDefaultOptions = {
   'log.cleanup.policy': list(['delete'], {
     values: ['compact', 'delete'],
     dynamic: 'cluster-wide',
-    // @platformatic/kafka's tests know the first sentence.
     doc:
-      'This config designates the retention policy to use on log segments. `delete` drops the ' +
-      'old ones whole, `compact` keeps the newest record of each key.',
+      'What becomes of old records: `delete` drops whole segments, `compact` keeps the newest of ' +
+      'each key.',
   }),
   'compression.type': choice(COMPRESSION_TYPES, 'producer', {
     dynamic: 'cluster-wide',

@@ -85,9 +85,6 @@ t.test('every version describes a topic with all its options', async (t) => {
     t.match(entries.get('min.cleanable.dirty.ratio'), { value: '0.5' });
     const documentation = entries.get('flush.messages')!.documentation;
     t.ok(version < 3 ? documentation === '' : documentation!.includes('synced'));
-    // By this beginning @platformatic/kafka's own tests know a documentation.
-    const known = 'This config designates the retention policy to use on log segments.';
-    if (version >= 3) t.ok(entries.get('cleanup.policy')!.documentation!.startsWith(known));
   }
 });
 
