@@ -192,7 +192,12 @@ t.test('a hundred brokers come and go and leave nothing behind', async (t) => {
     [...folders].some((folder) => existsSync(folder)),
     'no file',
   );
-  const grownBytes = settledHeapBytes() - heapBefore;
+  // Buffers are swept beside the program: what stays over several collections is still used.
+  let grownBytes = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 50 && grownBytes >= 3 * 1024 * 1024; attempt++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    grownBytes = settledHeapBytes() - heapBefore;
+  }
   t.ok(grownBytes < 3 * 1024 * 1024, `no memory: ${grownBytes} bytes more`);
 });
 

@@ -45,7 +45,8 @@ export function seededRandom(seed: number): Random {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
-  return { fraction, bytes: (count) => Buffer.from(Array.from({ length: count }, fraction)) };
+  const byte = () => Math.floor(fraction() * 256);
+  return { fraction, bytes: (count) => Buffer.from(Array.from({ length: count }, byte)) };
 }
 
 /** Runs the loop until a condition holds; a tap test's own time limit ends what never does. */
