@@ -18,6 +18,19 @@ export interface LogOptions {
   readonly flushMessages: number;
   readonly flushMs: number;
   readonly producerIdExpirationMs: number;
+  /** `cleanup.policy`: whether whole old segments go, and whether old values of a key go. */
+  readonly deletes: boolean;
+  readonly compacts: boolean;
+  /** `retention.ms`; -1 keeps segments of any age. */
+  readonly retentionMs: number;
+  /** `retention.bytes`; -1 keeps any size. */
+  readonly retentionBytes: number;
+  /** `delete.retention.ms`: how long the mark of a deleted key stays. */
+  readonly deleteRetentionMs: number;
+  readonly minCompactionLagMs: number;
+  readonly maxCompactionLagMs: number;
+  /** `min.cleanable.dirty.ratio`, in [0, 1]. */
+  readonly minCleanableDirtyRatio: number;
   /** Which mark readers may see up to: `fetch.visibility`. */
   readonly visibility: 'written' | 'durable';
   /** Internal topics draw on the reserve and always ask for the sync. */

@@ -79,6 +79,7 @@ export class TopicConfig {
   }
 
   logOptions(): LogOptions {
+    const policies = this.get('cleanup.policy');
     return {
       segmentBytes: this.get('segment.bytes'),
       segmentMs: this.get('segment.ms'),
@@ -88,6 +89,14 @@ export class TopicConfig {
       flushMessages: this.get('flush.messages'),
       flushMs: this.get('flush.ms'),
       producerIdExpirationMs: this.#broker.get('producer.id.expiration.ms'),
+      deletes: policies.includes('delete'),
+      compacts: policies.includes('compact'),
+      retentionMs: this.get('retention.ms'),
+      retentionBytes: this.get('retention.bytes'),
+      deleteRetentionMs: this.get('delete.retention.ms'),
+      minCompactionLagMs: this.get('min.compaction.lag.ms'),
+      maxCompactionLagMs: this.get('max.compaction.lag.ms'),
+      minCleanableDirtyRatio: this.get('min.cleanable.dirty.ratio'),
       visibility: this.get('fetch.visibility'),
       internal: this.#internal,
     };

@@ -17,24 +17,12 @@ import type {
   PartitionLogView,
   TimedRecord,
 } from '../../storage/types.ts';
+import { LOG_OPTIONS } from '../storage/log-options.ts';
 
 interface StoredBatch {
   readonly bytes: Buffer;
   readonly header: BatchHeader;
 }
-
-const defaults: LogOptions = {
-  segmentBytes: 1024 ** 3,
-  segmentMs: 7 * 24 * 3600 * 1000,
-  segmentIndexBytes: 10 * 1024 ** 2,
-  indexIntervalBytes: 4096,
-  fileDeleteDelayMs: 60_000,
-  flushMessages: 1,
-  flushMs: Number.MAX_SAFE_INTEGER,
-  producerIdExpirationMs: 86_400_000,
-  visibility: 'written',
-  internal: false,
-};
 
 export class FakeLog implements PartitionLogView {
   readonly topic: string;
@@ -76,7 +64,7 @@ export class FakeLog implements PartitionLogView {
     this.topic = topic;
     this.topicId = topicId;
     this.partition = partition;
-    this.options = { ...defaults, ...options };
+    this.options = { ...LOG_OPTIONS, ...options };
   }
 
   get highWatermark(): number {

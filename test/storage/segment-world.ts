@@ -11,18 +11,12 @@ import type { LogOptions } from '../../storage/types.ts';
 import { SimClock } from '../sim/clock.ts';
 import { SimDisk } from '../sim/disk.ts';
 import { SeededRandom } from '../sim/random.ts';
+import { LOG_OPTIONS } from './log-options.ts';
 
 export const OPTIONS: LogOptions = {
+  ...LOG_OPTIONS,
   segmentBytes: 1024 * 1024,
-  segmentMs: 7 * 24 * 3600 * 1000,
-  segmentIndexBytes: 10 * 1024 * 1024,
   indexIntervalBytes: 256,
-  fileDeleteDelayMs: 60_000,
-  flushMessages: 1,
-  flushMs: Number.MAX_SAFE_INTEGER,
-  producerIdExpirationMs: 86_400_000,
-  visibility: 'written',
-  internal: false,
 };
 
 export const PLACE: LogPlace = {

@@ -9,22 +9,16 @@ import type { LogOptions, Mark, PartitionLogView } from '../../storage/types.ts'
 import { SimClock } from '../sim/clock.ts';
 import { SimDisk } from '../sim/disk.ts';
 import { SeededRandom } from '../sim/random.ts';
+import { LOG_OPTIONS } from './log-options.ts';
 
 export const TOPIC = 'orders';
 export const TOPIC_ID = Buffer.alloc(16, 9).toString('base64url');
 const KIB = 1024;
 
 export const logOptions: LogOptions = {
+  ...LOG_OPTIONS,
   segmentBytes: 1024 * KIB,
-  segmentMs: 7 * 24 * 3600 * 1000,
   segmentIndexBytes: 1024 * KIB,
-  indexIntervalBytes: 4 * KIB,
-  fileDeleteDelayMs: 60_000,
-  flushMessages: 1,
-  flushMs: Number.MAX_SAFE_INTEGER,
-  producerIdExpirationMs: 86_400_000,
-  visibility: 'written',
-  internal: false,
 };
 
 const storeOptions: StoreOptions = {
