@@ -10,12 +10,15 @@
 import path from 'node:path';
 import { BufferPool } from './buffer-pool.ts';
 import { type LogEnd, writeCleanShutdown, writeLogEnds } from './checkpoint.ts';
-import type { Env, Timer } from './env.ts';
+import { makeChores } from './chores.ts';
+import { ChunkSealer } from './chunk-sealer.ts';
+import type { Env } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { Journal, type JournalSource } from './journal.ts';
-import { JournalFile } from './journal-file.ts';
 import { journalKey } from './journal-replay.ts';
+import { freeJournalFiles } from './journal-void.ts';
 import { type LogContext, makeLogContext } from './log-context.ts';
 import type { LogWriter } from './log-writer.ts';
 import { OpenChunks } from './open-chunks.ts';
@@ -37,9 +40,6 @@ export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 const POOL_KEEP_BYTES = 32 * 1024 * 1024;
 /** Logs opened at once at the start. */
 const OPEN_PARALLELISM = 16;
-const FREE_JOURNAL_FILES = 2;
-const SEAL_CHECK_MS = 500;
-const EXPIRE_PRODUCERS_MS = 600_000;
 
 /** What is told to whoever watches the store. */
 export interface StoreEvents {
@@ -89,9 +89,8 @@ export class Store implements LogStore {
   readonly #path: WritePath;
   readonly #logs = new Map<string, PartitionLog>();
   readonly #checkpoints: StoreCheckpoints;
-  #sealTimer: Timer | undefined;
-  #checkpointTimer: Timer | undefined;
-  #expireTimer: Timer | undefined;
+  readonly #sealer: ChunkSealer;
+  readonly #housekeeping: Housekeeping;
   #metadataLog: PartitionLog | undefined;
   #isClosed = false;
 
@@ -114,6 +113,8 @@ export class Store implements LogStore {
       isBlocked: () => journal.isFull,
     });
     const { inflate } = parts;
+    const sealer = new ChunkSealer(env, options, openChunks, queue);
+    this.#sealer = sealer;
     this.#path = {
       env,
       options,
@@ -123,10 +124,12 @@ export class Store implements LogStore {
       openChunks,
       inflate,
       onSegmentSync: parts.events.onSegmentSync,
-      onGrowth: () => this.#onGrowth(),
+      onGrowth: () => sealer.grown(),
       onPersisted: (log, sizeBytes) => this.#onPersisted(log, sizeBytes),
       saveLogStart: () => this.#checkpoints.saveLogStarts(),
     };
+    const context = { env, options, files: this.#files, logs: this.#logs };
+    this.#housekeeping = new Housekeeping(makeChores(context, this.#checkpoints));
   }
 
   #makeJournal(events: StoreEvents): Journal {
@@ -186,7 +189,7 @@ export class Store implements LogStore {
     await Promise.all(Array.from({ length: OPEN_PARALLELISM }, work));
     await this.#voidJournal();
     await this.#checkpoints.logsAreOpen();
-    this.#startTimers();
+    this.#housekeeping.start();
     const durationMs = Math.round(this.#env.clock.monotonic() - started);
     const { wasClean } = this.#folder;
     this.#env.log.info({ logs: identities.length, wasClean, durationMs }, 'the logs are open');
@@ -226,26 +229,10 @@ export class Store implements LogStore {
 
   /** All of it is in fsynced segments: the files are free for the journal's next use. */
   async #voidJournal(): Promise<void> {
-    const { disk } = this.#env;
     const { journal, journalDir, dataDir, wasClean } = this.#folder;
     // Of the folders, too, the names may not have been synced by a process that ended.
-    if (!wasClean) await disk.syncDir(dataDir);
-    const free: JournalFile<JournalSource>[] = [];
-    for (const { file, sizeBytes, path: name, isDamaged } of journal.parts) {
-      if (isDamaged) {
-        await file.close();
-        await disk.rename(name, `${name}.damaged`);
-      } else if (free.length < FREE_JOURNAL_FILES) {
-        const part = new JournalFile<JournalSource>(file, sizeBytes);
-        await part.makeVoid();
-        free.push(part);
-      } else {
-        await file.close();
-        await disk.remove(name);
-      }
-    }
-    if (journal.parts.length > 0) await disk.syncDir(journalDir);
-    this.#path.journal.adopt(free);
+    if (!wasClean) await this.#env.disk.syncDir(dataDir);
+    this.#path.journal.adopt(await freeJournalFiles(this.#env.disk, journalDir, journal.parts));
   }
 
   // The door.
@@ -316,23 +303,7 @@ export class Store implements LogStore {
 
   /** Memory is short: the chunks that pin most go to segments, unless some are on their way. */
   makeRoom(): void {
-    const { openChunks, queue } = this.#path;
-    if (queue.sizeBytes === 0) openChunks.sealLargest(openChunks.sizeBytes / 2);
-  }
-
-  #onGrowth(): void {
-    const { openChunks } = this.#path;
-    const { tailMaxBytes } = this.#options;
-    if (openChunks.sizeBytes > tailMaxBytes) openChunks.sealLargest(tailMaxBytes / 2);
-    this.#sealTimer ??= this.#env.clock.setTimer(SEAL_CHECK_MS, () => this.#sealOld());
-  }
-
-  #sealOld(): void {
-    this.#sealTimer = undefined;
-    if (this.#isClosed) return;
-    const { openChunks } = this.#path;
-    openChunks.sealOpenedBefore(this.#env.clock.monotonic() - this.#options.chunkMaxMs);
-    if (openChunks.sizeBytes > 0) this.#onGrowth();
+    this.#sealer.makeRoom();
   }
 
   // Checkpoints.
@@ -342,31 +313,13 @@ export class Store implements LogStore {
     this.#path.queue.wake();
   }
 
-  #startTimers(): void {
-    const { clock } = this.#env;
-    const checkpoint = () => {
-      this.#checkpoints.saveChanged();
-      this.#checkpointTimer = clock.setTimer(this.#options.checkpointIntervalMs, checkpoint);
-    };
-    this.#checkpointTimer = clock.setTimer(this.#options.checkpointIntervalMs, checkpoint);
-    const expire = () => {
-      for (const log of this.#logs.values()) {
-        log.producers.expire(clock.now(), log.options.producerIdExpirationMs);
-        log.flushedProducers.expire(clock.now(), log.options.producerIdExpirationMs);
-      }
-      this.#expireTimer = clock.setTimer(EXPIRE_PRODUCERS_MS, expire);
-    };
-    this.#expireTimer = clock.setTimer(EXPIRE_PRODUCERS_MS, expire);
-  }
-
   // Closing.
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const timer of [this.#sealTimer, this.#checkpointTimer, this.#expireTimer]) {
-      timer?.cancel();
-    }
+    this.#sealer.stop();
+    await this.#housekeeping.stop();
     const { journal, openChunks, queue } = this.#path;
     openChunks.sealAll();
     await queue.drained();
