@@ -11,9 +11,10 @@ import { LogDeleted } from './errors.ts';
 import type { FlushTarget } from './flush-queue.ts';
 import type { JournalRun, JournalSource } from './journal.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
+import { LogPersister, type PersistedLog } from './log-persister.ts';
 import { MarkWaiters } from './mark-waiters.ts';
 import { LogMarks } from './marks.ts';
-import { type Chunk, joinBatches, MemoryTail, type TailBatch } from './memory-tail.ts';
+import { type Chunk, MemoryTail, type TailBatch } from './memory-tail.ts';
 import { OffsetLease } from './offset-lease.ts';
 import { PendingRun } from './pending-run.ts';
 import type { CompletedTransaction, ProducerStates } from './producer-state.ts';
@@ -36,7 +37,7 @@ export interface OpenedLog {
   readonly leaderEpoch: number;
 }
 
-export class LogWriter implements JournalSource, FlushTarget {
+export class LogWriter implements JournalSource, FlushTarget, PersistedLog {
   readonly topic: string;
   readonly topicId: string;
   readonly topicIdBytes: Buffer;
@@ -65,7 +66,7 @@ export class LogWriter implements JournalSource, FlushTarget {
   readonly #lease: OffsetLease;
   #unsyncedBatches = 0;
   #failure: Error | undefined;
-  #persisting: Promise<void> = Promise.resolve();
+  readonly #persister: LogPersister;
 
   constructor(path: WritePath, opened: OpenedLog) {
     this.path = path;
@@ -82,6 +83,7 @@ export class LogWriter implements JournalSource, FlushTarget {
     this.#end = opened.segments.endOffset;
     this.#lease = new OffsetLease(this.#end);
     this.#marks = new LogMarks(this.#end);
+    this.#persister = new LogPersister(path, this);
   }
 
   get options(): LogOptions {
@@ -329,39 +331,17 @@ export class LogWriter implements JournalSource, FlushTarget {
   // Persisting.
 
   persist(chunks: readonly Chunk[]): Promise<void> {
-    const persisting = this.#persist(chunks);
-    this.#persisting = persisting.catch(() => {
-      // Told to the queue, which asked for it; this copy is only waited for.
-    });
-    return persisting;
+    return this.#persister.persist(chunks);
   }
 
-  async #persist(chunks: readonly Chunk[]): Promise<void> {
-    const { clock } = this.path.env;
-    const end = chunks.at(-1)!.endOffset;
-    try {
-      for (const chunk of chunks) {
-        await this.segments.append(
-          joinBatches(chunk.batches),
-          chunk.batches,
-          this.#abortedIn(chunk),
-        );
-      }
-      this.#marks.segmentsWrote(end);
-      this.#advance();
-      const started = clock.monotonic();
-      await this.segments.sync();
-      await this.epochs.save(end);
-      this.path.onSegmentSync(clock.monotonic() - started);
-    } catch (error) {
-      if (this.segments.failure !== undefined) this.fail(this.segments.failure);
-      throw error;
-    }
-    if (this.#failure instanceof LogDeleted) throw this.#failure;
-    this.#becamePersisted(chunks, end);
+  /** The segments have all below an offset, not synced yet. */
+  onSegmentsWrote(end: number): void {
+    this.#marks.segmentsWrote(end);
+    this.#advance();
   }
 
-  #becamePersisted(chunks: readonly Chunk[], end: number): void {
+  /** Everything below an offset is in fsynced segments; the chunks leave memory. */
+  onPersisted(chunks: readonly Chunk[], end: number): void {
     let sizeBytes = 0;
     this.#marks.segmentsSynced(end);
     this.aborted = this.aborted.filter(({ lastOffset }) => lastOffset >= end);
@@ -373,17 +353,6 @@ export class LogWriter implements JournalSource, FlushTarget {
     this.#waiters.persisted.reach(end);
     this.path.journal.release(this, end);
     this.path.onPersisted(this, sizeBytes);
-  }
-
-  /** The state for the files runs ahead once, also when writing a chunk is tried again. */
-  #abortedIn(chunk: Chunk): readonly CompletedTransaction[] {
-    if (this.flushedProducers.endOffset >= chunk.endOffset) return chunk.aborted;
-    const nowMs = this.path.env.clock.now();
-    for (const { bytes } of chunk.batches) {
-      const completed = this.flushedProducers.append(readBatchHeader(bytes, 0), bytes, 0, nowMs);
-      if (completed?.aborted === true) chunk.aborted.push(completed);
-    }
-    return chunk.aborted;
   }
 
   flush(): Promise<void> {
@@ -402,7 +371,7 @@ export class LogWriter implements JournalSource, FlushTarget {
     if (this.#failure !== undefined) this.#failure = undefined;
     this.fail(error);
     this.path.journal.forget(this);
-    await this.#persisting;
+    await this.#persister.settled();
     for (const chunk of this.tail.chunks.splice(0)) chunk.release();
   }
 }

@@ -1,0 +1,86 @@
+/**
+ * Brings a log's sealed chunks to its segments: written in order, synced, and only then told to the
+ * log, which lets them leave memory. A run that failed comes again with the same chunks; what of it
+ * the segments have already is passed over.
+ */
+
+import { readBatchHeader } from '../protocol/record-batch.ts';
+import { LogDeleted } from './errors.ts';
+import type { LeaderEpochs } from './leader-epochs.ts';
+import { type Chunk, joinBatches } from './memory-tail.ts';
+import type { CompletedTransaction, ProducerStates } from './producer-state.ts';
+import type { SegmentLog } from './segment-log.ts';
+import type { WritePath } from './write-path.ts';
+
+/** The log whose chunks are persisted. */
+export interface PersistedLog {
+  readonly segments: SegmentLog;
+  readonly epochs: LeaderEpochs;
+  /** State at what the flush has reached. */
+  readonly flushedProducers: ProducerStates;
+  readonly failure: Error | undefined;
+  fail(error: Error): void;
+  /** The segments have all below an offset, not synced yet. */
+  onSegmentsWrote(end: number): void;
+  /** Everything below an offset is in fsynced segments; the chunks leave memory. */
+  onPersisted(chunks: readonly Chunk[], end: number): void;
+}
+
+export class LogPersister {
+  readonly #path: WritePath;
+  readonly #log: PersistedLog;
+  #persisting: Promise<void> = Promise.resolve();
+
+  constructor(path: WritePath, log: PersistedLog) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  /** See FlushTarget. */
+  persist(chunks: readonly Chunk[]): Promise<void> {
+    const persisting = this.#persist(chunks);
+    this.#persisting = persisting.catch(() => {
+      // Told to the queue, which asked for it; this copy is only waited for.
+    });
+    return persisting;
+  }
+
+  /** Resolves when nothing is being persisted. */
+  settled(): Promise<void> {
+    return this.#persisting;
+  }
+
+  async #persist(chunks: readonly Chunk[]): Promise<void> {
+    const { segments, epochs } = this.#log;
+    const { clock } = this.#path.env;
+    const end = chunks.at(-1)!.endOffset;
+    try {
+      for (const chunk of chunks) {
+        await segments.append(joinBatches(chunk.batches), chunk.batches, this.#abortedIn(chunk));
+      }
+      this.#log.onSegmentsWrote(end);
+      const started = clock.monotonic();
+      await segments.sync();
+      await epochs.save(end);
+      this.#path.onSegmentSync(clock.monotonic() - started);
+    } catch (error) {
+      if (segments.failure !== undefined) this.#log.fail(segments.failure);
+      throw error;
+    }
+    const { failure } = this.#log;
+    if (failure instanceof LogDeleted) throw failure;
+    this.#log.onPersisted(chunks, end);
+  }
+
+  /** The state for the files runs ahead once, also when writing a chunk is tried again. */
+  #abortedIn(chunk: Chunk): readonly CompletedTransaction[] {
+    const { flushedProducers } = this.#log;
+    if (flushedProducers.endOffset >= chunk.endOffset) return chunk.aborted;
+    const nowMs = this.#path.env.clock.now();
+    for (const { bytes } of chunk.batches) {
+      const completed = flushedProducers.append(readBatchHeader(bytes, 0), bytes, 0, nowMs);
+      if (completed?.aborted === true) chunk.aborted.push(completed);
+    }
+    return chunk.aborted;
+  }
+}
