@@ -7,6 +7,7 @@
  */
 
 import path from 'node:path';
+import { hostIdOf } from '../protocol/host-id.ts';
 import { CorruptLog } from '../storage/errors.ts';
 import { METADATA_TOPIC, openStore, type Store } from '../storage/store.ts';
 import type { Codecs } from './codec-pool.ts';
@@ -87,6 +88,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
     configChanges,
     nodeId,
     clusterId: logs.clusterId,
+    hostId: hostIdOf(env.host.bootId, env.host.hostName),
     logs,
     topics,
     groups,

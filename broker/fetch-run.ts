@@ -8,6 +8,8 @@
  * - Waiting: until `min_bytes` are there over all partitions, each counted up to its own limit, but
  *   not when there is an error or an epoch diverges. A wait ends for bytes, at the deadline, with
  *   the connection, with a topic, with the broker; the read then runs again.
+ * - Locations: who asks for them gets, of a partition whose next records are persisted, where they
+ *   lie and no records; limits of their own bound them, and their bytes count towards `min_bytes`.
  * - Memory: what is read from files is bounded by what the budget allows, and counted until the
  *   answer is made. Slices of memory are shared. All are given back when the answer has left.
  *
@@ -19,6 +21,7 @@ import { ErrorCode } from '../protocol/errors.ts';
 import type { AbortedTransaction, LogSlice } from '../storage/types.ts';
 import type { RequestContext } from './api.ts';
 import { leaderEpochFault, NO_LEADER_EPOCH } from './epoch-check.ts';
+import type { Locating } from './fetch-location.ts';
 import type { FetchContext } from './fetch-sessions.ts';
 import type { FetchSlice } from './fetch-slice.ts';
 import type { Partition } from './partition.ts';
@@ -33,6 +36,8 @@ export interface FetchLimits {
   readonly maxBytes: number;
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
+  /** Given when the asker takes locations in place of persisted records. */
+  readonly locating: Locating | undefined;
   /** A broker's id when the asker says that it is a replica; there are none here. */
   readonly replicaId: number;
 }
@@ -51,6 +56,8 @@ export class FetchRun<A> implements Waiting {
   /** Bytes given so far in this reading; the first batch of all is given whatever its size. */
   #givenBytes = 0;
   #wantsFirst = true;
+  /** The same of what was located. */
+  #locatedBytes = 0;
   /** Counted in the memory budget, until the answer is made. */
   #fileBytes = 0;
   /** The wait is over: whatever there is, is the answer. */
@@ -183,6 +190,7 @@ export class FetchRun<A> implements Waiting {
   #read(): Promise<void> | undefined {
     this.#givenBytes = 0;
     this.#wantsFirst = true;
+    this.#locatedBytes = 0;
     const slices = this.#readable;
     for (let i = 0; i < slices.length; i++) {
       const reading = this.#readSlice(slices[i]!);
@@ -200,10 +208,39 @@ export class FetchRun<A> implements Waiting {
     slice.reset();
     try {
       if (!this.#open(slice, slice.partition!)) return undefined;
-      return this.#fill(slice, slice.partition!);
+      return this.#give(slice, slice.partition!);
     } catch (error) {
       this.#refuse(slice, error);
       return undefined;
+    }
+  }
+
+  #give(slice: FetchSlice, partition: Partition): Promise<void> | undefined {
+    const { locating } = this.#limits;
+    return locating === undefined || slice.nextOffset >= partition.log.persistedOffset
+      ? this.#fill(slice, partition)
+      : this.#locate(slice, partition, locating);
+  }
+
+  /** Finds out where the records lie; what has no location is read. */
+  async #locate(slice: FetchSlice, partition: Partition, locating: Locating): Promise<void> {
+    try {
+      const isFirst = this.#locatedBytes === 0;
+      const leftBytes = locating.maxBytes - this.#locatedBytes;
+      const roomBytes = Math.min(leftBytes, locating.partitionMaxBytes);
+      if (roomBytes <= 0 && !isFirst) return;
+      const found = await partition.log.locate(slice.nextOffset, roomBytes, slice.end);
+      const location = found && locating.tell(partition, found);
+      if (location === undefined) {
+        await this.#fill(slice, partition);
+        return;
+      }
+      if (location.length > roomBytes && !isFirst) return;
+      slice.place(location);
+      this.#locatedBytes += location.length;
+      await this.#finish(slice, partition);
+    } catch (error) {
+      this.#refuse(slice, error);
     }
   }
 

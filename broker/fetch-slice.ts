@@ -5,6 +5,7 @@
 
 import { ErrorCode } from '../protocol/errors.ts';
 import type { AbortedTransaction, LogSlice } from '../storage/types.ts';
+import type { LocationAnswer } from './fetch-location.ts';
 import type { PartitionOutcome, SessionPartition } from './fetch-sessions.ts';
 import type { Partition } from './partition.ts';
 import type { WatchedSlice, WatchList } from './watchers.ts';
@@ -29,6 +30,8 @@ export class FetchSlice implements PartitionOutcome, WatchedSlice {
   divergingEpoch: { epoch: number; endOffset: number } | undefined;
   /** Of a read_committed fetch; null otherwise and beside an error. */
   aborted: AbortedTransaction[] | null = null;
+  /** Where the records lie, when they are located and not read; the sizes below are then its. */
+  location: LocationAnswer | undefined;
   /** What was read, in order; to be released. */
   reads: LogSlice[] = NO_READS;
   /** Bytes of what was read, and how many of them lie in batches with records. */
@@ -68,6 +71,7 @@ export class FetchSlice implements PartitionOutcome, WatchedSlice {
     this.errorCode = ErrorCode.NONE;
     this.divergingEpoch = undefined;
     this.aborted = null;
+    this.location = undefined;
     this.reads = NO_READS;
     this.sizeBytes = 0;
     this.recordBytes = 0;
@@ -81,6 +85,14 @@ export class FetchSlice implements PartitionOutcome, WatchedSlice {
     this.sizeBytes += read.sizeBytes;
     this.recordBytes += read.recordBytes;
     this.nextOffset = read.nextOffset;
+  }
+
+  /** Takes a location in place of records. */
+  place(location: LocationAnswer): void {
+    this.location = location;
+    this.sizeBytes = location.length;
+    this.recordBytes = location.length;
+    this.nextOffset = location.nextOffset;
   }
 
   /** Gives away what was read, to be released. */

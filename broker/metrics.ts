@@ -78,6 +78,8 @@ export const METRICS = {
     also: 'kafka_server_brokertopicmetrics_bytesout_total',
   }),
   fetch_records_total: counter('records', 'Records given to consumers.'),
+  fetch_located_total: counter('count', 'Locations given to consumers in place of records.'),
+  fetch_located_bytes_total: counter('bytes', 'Record batch bytes that those locations name.'),
   fetch_refused_total: counter('count', 'Partitions of fetches refused, by error.', {
     labels: ['error'],
   }),

@@ -32,6 +32,8 @@ export interface Services {
   readonly configChanges: ConfigChanges;
   readonly nodeId: number;
   readonly clusterId: string;
+  /** By it a client knows that it runs on this host, and may read the files itself. */
+  readonly hostId: string;
   readonly logs: LogStore;
   readonly topics: Topics;
   readonly groups: GroupCoordinator;

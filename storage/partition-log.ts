@@ -54,9 +54,14 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     return this.#reader.read(from, maxBytes, limit, this.persistedOffset, atLeastOne);
   }
 
-  async locate(from: number, maxBytes: number): Promise<Location | undefined> {
-    if (from < this.#logStart || from >= this.persistedOffset) return undefined;
-    return this.segments.locate(from, maxBytes, this.persistedOffset);
+  async locate(
+    from: number,
+    maxBytes: number,
+    limit: number = this.persistedOffset,
+  ): Promise<Location | undefined> {
+    const end = Math.min(limit, this.persistedOffset);
+    if (from < this.#logStart || from >= end) return undefined;
+    return this.segments.locate(from, maxBytes, end);
   }
 
   abortedTransactions(

@@ -152,8 +152,11 @@ export interface PartitionLogView {
     atLeastOne: boolean,
   ): LogSlice | Promise<LogSlice>;
 
-  /** Where persisted bytes from an offset lie; undefined when they are not persisted. */
-  locate(from: number, maxBytes: number): Promise<Location | undefined>;
+  /**
+   * Where persisted bytes from an offset lie, whole batches below `limit` (the persisted mark when
+   * not given), the first one also when it is larger; undefined when there are none.
+   */
+  locate(from: number, maxBytes: number, limit?: number): Promise<Location | undefined>;
 
   /** Aborted transactions that overlap [from, to). */
   abortedTransactions(

@@ -6,7 +6,8 @@
  * (KIP-320). Version 10: zstd. Version 11: rack (KIP-392), without a meaning on one node. Version
  * 12: flexible, last fetched and diverging epoch (KIP-595). Version 13: topic ids (KIP-516).
  * Version 15: replica state (KIP-903). Version 16: leader and endpoints beside errors (KIP-951).
- * Versions 17 and 18: of replicas only (KIP-853, KIP-1166).
+ * Versions 17 and 18: of replicas only (KIP-853, KIP-1166). Tagged field 10000 of 12 and up, in the
+ * request and beside it in the answer: locations, our own (docs/locations.md).
  * Source: Kafka's KafkaApis.handleFetchRequest.
  */
 
@@ -14,6 +15,7 @@ import { ErrorCode, errorName, ProtocolError } from '../../protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts';
 import { type Decoded, type Input, ZERO_UUID } from '../../protocol/schema.ts';
 import { api, type RequestContext } from '../api.ts';
+import { Locating } from '../fetch-location.ts';
 import { FetchRun } from '../fetch-run.ts';
 import type { SessionPartition } from '../fetch-sessions.ts';
 import { FetchSlice } from '../fetch-slice.ts';
@@ -109,6 +111,7 @@ function partitionAnswer(context: RequestContext, slice: FetchSlice): PartitionA
       : undefined,
     // Null says "not read_committed"; beside an error of a partition that is not there Kafka has none.
     abortedTransactions: slice.partition === undefined ? [] : slice.aborted,
+    location: slice.location,
     records: recordsOf(slice),
   };
 }
@@ -140,6 +143,9 @@ function count(context: RequestContext, slices: readonly FetchSlice[]): void {
   for (const slice of slices) {
     if (slice.errorCode !== ErrorCode.NONE) {
       metrics.counter('fetch_refused_total', errorName(slice.errorCode)).add();
+    } else if (slice.location !== undefined) {
+      metrics.counter('fetch_located_total').add();
+      metrics.counter('fetch_located_bytes_total').add(slice.location.length);
     } else if (slice.sizeBytes > 0) {
       bytes += slice.sizeBytes;
       records += slice.nextOffset - slice.fetchOffset;
@@ -193,6 +199,7 @@ export const fetch = api({
       maxBytes,
       maxWaitMs: isReplaced ? 0 : request.maxWaitMs,
       readCommitted,
+      locating: Locating.of(context, request.locate),
       replicaId: apiVersion < 15 ? request.replicaId : request.replicaState.replicaId,
     };
     return new FetchRun(context, session, slices, limits, answer).start();

@@ -8,6 +8,9 @@
  * 5    the client may say which node of which cluster it means (KIP-1242): another one than ours
  *      is REBOOTSTRAP_REQUIRED.
  *
+ * Tagged field 10000 of 3 and up, our own (docs/locations.md): who asks is told that Fetch gives
+ * locations. Others are not, so that nobody must step over a field that he does not know.
+ *
  * A version above those is answered in version 0 with UNSUPPORTED_VERSION and the range of
  * ApiVersions itself, so that the client can ask again. Produce is told to begin at 0, although it
  * is served from 3: librdkafka takes a broker without it for one that is too old (KAFKA-18659).
@@ -17,6 +20,7 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/messages/api-versions.ts';
 import { type Decoded, type Input, parseRange } from '../../protocol/schema.ts';
 import { type AnyApi, api, type RequestContext } from '../api.ts';
+import { LOCATION_FORM } from '../fetch-location.ts';
 
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 const API_VERSIONS_KEY = 18;
@@ -58,7 +62,9 @@ export function apiVersionsFor(others: readonly AnyApi[]) {
       if (errorCode !== ErrorCode.NONE) return { errorCode, apiKeys: [] };
       context.connection.clientSoftwareName = request.clientSoftwareName;
       context.connection.clientSoftwareVersion = request.clientSoftwareVersion;
-      return { errorCode, apiKeys: ranges };
+      if (!request.locations) return { errorCode, apiKeys: ranges };
+      const maxBytes = context.services.config.get('slice.location.max.bytes');
+      return { errorCode, apiKeys: ranges, locations: { form: LOCATION_FORM, maxBytes } };
     },
     onError: (_context, _request, errorCode): Answer => ({ errorCode, apiKeys: [] }),
     onUnsupportedVersion: (): Answer => ({

@@ -1,6 +1,9 @@
-/** ApiVersions, API key 18. Source: Kafka 4.4's message definitions. */
+/**
+ * ApiVersions, API key 18. Source: Kafka 4.4's message definitions; the tagged fields from 10000 on
+ * are our own, docs/locations.md.
+ */
 
-import { array, bool, int16, int32, int64, message, string } from '../schema.ts';
+import { array, bool, int16, int32, int64, message, string, struct } from '../schema.ts';
 
 export const ApiVersionsRequest = message(
   'ApiVersionsRequest',
@@ -10,6 +13,8 @@ export const ApiVersionsRequest = message(
     clientSoftwareVersion: string('3+', { default: '' }),
     clusterId: string('5+', { nullable: '5+', default: null }),
     nodeId: int32('5+', { default: -1 }),
+    /** The client can use locations, and asks whether the broker gives them. */
+    locations: bool('3+', { default: false, tag: 10000, tagged: '3+' }),
   },
 );
 
@@ -44,5 +49,14 @@ export const ApiVersionsResponse = message(
       { default: [], tag: 2, tagged: '3+' },
     ),
     zkMigrationReady: bool('3+', { default: false, tag: 3, tagged: '3+' }),
+    /** Told to who asks: the form of the locations that Fetch gives, and the most bytes of one answer. */
+    locations: struct(
+      '3+',
+      {
+        form: int16('3+', { default: 0 }),
+        maxBytes: int64('3+', { default: 0 }),
+      },
+      { default: undefined, tag: 10000, tagged: '3+' },
+    ),
   },
 );

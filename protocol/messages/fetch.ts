@@ -1,8 +1,12 @@
-/** Fetch, API key 1. Source: Kafka 4.4's message definitions. */
+/**
+ * Fetch, API key 1. Source: Kafka 4.4's message definitions; the tagged fields from 10000 on are our
+ * own, docs/locations.md.
+ */
 
 import {
   array,
   arrayOf,
+  bool,
   int8,
   int16,
   int32,
@@ -59,6 +63,17 @@ export const FetchRequest = message(
       { default: [] },
     ),
     rackId: string('11+', { default: '' }),
+    /** Asks for locations in place of persisted records; a `maxBytes` of -1 says that it is not there. */
+    locate: struct(
+      '12+',
+      {
+        maxBytes: int64('12+', { default: -1 }),
+        partitionMaxBytes: int64('12+', { default: -1 }),
+        hostId: string('12+', { default: '' }),
+        urls: bool('12+', { default: false }),
+      },
+      { default: undefined, tag: 10000, tagged: '12+' },
+    ),
   },
 );
 
@@ -101,6 +116,25 @@ export const FetchResponse = message(
             epoch: int32('0+', { default: -1 }),
           },
           { default: undefined, tag: 2, tagged: '12+' },
+        ),
+        /** Where the records lie, in their place; a `length` of 0 says that it is not there. */
+        location: struct(
+          '12+',
+          {
+            hostId: string('12+', { default: '' }),
+            path: string('12+', { default: '' }),
+            device: int64('12+', { default: 0 }),
+            inode: int64('12+', { default: 0 }),
+            url: string('12+', { default: '' }),
+            generation: string('12+', { default: '' }),
+            segmentBaseOffset: int64('12+', { default: 0 }),
+            position: int64('12+', { default: 0 }),
+            length: int64('12+', { default: 0 }),
+            firstOffset: int64('12+', { default: 0 }),
+            nextOffset: int64('12+', { default: 0 }),
+            lastEpoch: int32('12+', { default: -1 }),
+          },
+          { default: undefined, tag: 10000, tagged: '12+' },
         ),
         abortedTransactions: array(
           '4+',

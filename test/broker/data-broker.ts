@@ -116,6 +116,7 @@ export class DataBroker {
       config: this.config,
       nodeId: 1,
       clusterId: 'a-cluster',
+      hostId: 'a-host',
       logs: { admit: (size: number, internal: boolean) => this.admit(size, internal) },
       topics: {
         get: (name: string) => this.byName.get(name),

@@ -11,6 +11,7 @@ import { ProducerStates } from '../../storage/producer-state.ts';
 import type {
   AbortedTransaction,
   AppendResult,
+  Location,
   LogOptions,
   LogSlice,
   Mark,
@@ -167,8 +168,37 @@ export class FakeLog implements PartitionLogView {
     return this.readDisk(from, maxBytes, limit, atLeastOne);
   }
 
-  async locate(): Promise<undefined> {
-    return undefined;
+  /** As if all persisted batches lay in one file. */
+  async locate(
+    from: number,
+    maxBytes: number,
+    limit = this.persistedOffset,
+  ): Promise<Location | undefined> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.readFailure !== undefined) throw this.readFailure;
+    const end = Math.min(limit, this.persistedOffset);
+    const first = this.batches.findIndex(({ header }) => header.lastOffset >= from);
+    let position = 0;
+    for (const { bytes } of this.batches.slice(0, first)) position += bytes.length;
+    let length = 0;
+    let nextOffset = from;
+    for (const { bytes, header } of this.batches.slice(first)) {
+      if (header.lastOffset >= end || (length > 0 && length + bytes.length > maxBytes)) break;
+      length += bytes.length;
+      nextOffset = header.lastOffset + 1;
+    }
+    if (length === 0) return undefined;
+    return {
+      path: `/data/${this.topic}-${this.partition}/00000000000000000000.log`,
+      device: 5,
+      inode: 70 + this.partition,
+      segmentBaseOffset: 0,
+      generation: '0123456789abcdef',
+      position,
+      length,
+      firstOffset: this.batches[first]!.header.baseOffset,
+      nextOffset,
+    };
   }
 
   abortedTransactions(from: number, to: number): Promise<AbortedTransaction[]> {

@@ -42,6 +42,9 @@ const schemas = fixture<Schemas>('kafka-4.4-schemas.json');
 /** Neither has a schema of its own among Kafka's released classes of stored records. */
 const WITHOUT_SCHEMA = ['ControlRecordTypeSchema', 'LeaderChangeMessage'];
 
+/** Tagged fields from here on are our own, docs/locations.md; Kafka's count from 0. */
+const FIRST_OWN_TAG = 10_000;
+
 const KIND_NAMES: Record<string, string> = { bool: 'BOOLEAN' };
 
 function kafkaName(name: string): string {
@@ -83,6 +86,7 @@ function kafkaStruct(fields: Fields, version: number, flexible: boolean): KafkaS
   const tagged: KafkaField[] = [];
   for (const [name, field] of Object.entries(fields)) {
     if (!inRange(field.versions, version)) continue;
+    if ((field.tag ?? 0) >= FIRST_OWN_TAG) continue;
     const entry = kafkaField(name, field, version, flexible);
     if (inRange(field.tagged, version)) tagged.push({ tag: field.tag!, ...entry });
     else struct.push(entry);
