@@ -158,6 +158,7 @@ export class Broker {
     const opened = await this.world.openHttp(http, this);
     this.closers.add(() => opened.close());
     this.openHttp = opened.addresses;
+    if (config.get('slice.http.enable')) this.services.locations.door = opened.addresses[0];
   }
 
   private async shutDown(): Promise<void> {

@@ -17,6 +17,7 @@ import { Deadlines } from './deadlines.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import { GroupCoordinator, groupOptions } from './groups/coordinator.ts';
 import { LimitedLog } from './limited-log.ts';
+import { Locations } from './locations.ts';
 import type { World } from './main.ts';
 import { MEMORY_USERS, MemoryBudget } from './memory-budget.ts';
 import { MetadataLog } from './metadata-log.ts';
@@ -105,6 +106,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
     metrics,
     limitedLog: new LimitedLog(env.clock, env.log),
     memory,
+    locations: new Locations(config),
   };
   watchTopics(services);
   exposeGauges(services, logs);

@@ -220,6 +220,7 @@ export class Config {
       offsetLeaseRecords: this.get('offset.lease.records'),
       produceHoldMaxMs: this.get('produce.hold.max.ms'),
       checkpointIntervalMs: this.get('log.flush.offset.checkpoint.interval.ms'),
+      linksLocated: this.get('slice.location.base.url') !== null,
       metadata: this.#metadataLogOptions(),
     };
   }

@@ -19,6 +19,7 @@ import type { Deadlines } from './deadlines.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
 import type { LimitedLog } from './limited-log.ts';
+import type { Locations } from './locations.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { Metrics } from './metrics.ts';
 import type { Partition } from './partition.ts';
@@ -48,6 +49,8 @@ export interface Services {
   /** For lines that clients can bring about. */
   readonly limitedLog: LimitedLog;
   readonly memory: MemoryBudget;
+  /** Where persisted records are to be fetched from. */
+  readonly locations: Locations;
 }
 
 export type {

@@ -74,6 +74,8 @@ export interface Disk {
   makeDir(path: string): Promise<void>;
   /** Replaces `to` when it is there. */
   rename(from: string, to: string): Promise<void>;
+  /** Gives a file a second name; nothing happens when the name is there. */
+  link(from: string, to: string): Promise<void>;
   /** Removes a file; nothing happens when there is none. */
   remove(path: string): Promise<void>;
   /** Removes a folder and all in it; nothing happens when there is none. */

@@ -4,13 +4,19 @@
  * a location leaves, in Kafka's checkpoint format: `base offset, id, device, inode`. A file of
  * another inode is another file: a copied folder gets new ids, and never shares one with its
  * original, from which it may come to differ.
+ *
+ * A segment that leaves the log is forgotten here first, durably: its inode may come back, its
+ * generation must not. From then on it gets no location; what was given out before is found among
+ * the LeftSegments.
  */
 
 import path from 'node:path';
 import { formatCheckpoint, parseCheckpoint, replaceFile } from './checkpoint.ts';
 import type { FileStat } from './env.ts';
 import { CorruptLog } from './errors.ts';
-import type { LogContext } from './log-context.ts';
+import type { LocatedName } from './located.ts';
+import type { Segment } from './segment.ts';
+import type { SegmentList } from './segment-list.ts';
 
 export const GENERATIONS_FILE = 'tailrace-generations';
 const GENERATION_BYTES = 8;
@@ -22,39 +28,104 @@ interface Generation {
 }
 
 export class Generations {
-  readonly #context: LogContext;
-  readonly #folder: { readonly path: string };
+  readonly #list: SegmentList;
   #loaded: Promise<Map<number, Generation>> | undefined;
   #saving: Promise<void> = Promise.resolve();
+  /** Whose files have their names for static servers; see LocatedLinks. */
+  readonly #linked = new Map<string, Promise<void>>();
 
-  constructor(context: LogContext, folder: { readonly path: string }) {
-    this.#context = context;
-    this.#folder = folder;
+  constructor(list: SegmentList) {
+    this.#list = list;
   }
 
-  /** The id of a segment's file, 16 hex digits; durable when it resolves. */
-  async of(baseOffset: number, stat: FileStat): Promise<string> {
+  /**
+   * The id of a segment's file, 16 hex digits; durable when it resolves. Undefined for a segment
+   * that has left the log.
+   */
+  async of(segment: Segment, stat: FileStat): Promise<string | undefined> {
     const { device, inode } = stat;
+    const { baseOffset } = segment;
     const generations = await this.#load();
+    if (segment.hasLeft) return undefined;
     const known = generations.get(baseOffset);
-    if (known !== undefined && known.device === device && known.inode === inode) {
+    if (known !== undefined && isOf(known, stat)) {
       await this.#saving;
+      await this.#link(segment, known.id);
       return known.id;
     }
-    const id = this.#context.env.random.bytes(GENERATION_BYTES).toString('hex');
+    const id = this.#list.context.env.random.bytes(GENERATION_BYTES).toString('hex');
     generations.set(baseOffset, { id, device, inode });
     await this.#save(generations);
+    await this.#link(segment, id);
     return id;
   }
 
-  /** The files of these segments have gone; an inode may come back, its generation must not. */
-  async forget(baseOffsets: readonly number[]): Promise<void> {
+  /** Whether a file is that of a generation which is still in the log, as a check to be made of it. */
+  async check(
+    baseOffset: number,
+    generation: string,
+  ): Promise<((stat: FileStat) => boolean) | undefined> {
+    const known = (await this.#load()).get(baseOffset);
+    return known?.id === generation ? (stat) => isOf(known, stat) : undefined;
+  }
+
+  /** These closed segments are about to leave the log. Durable when it resolves. */
+  async forget(segments: readonly Segment[]): Promise<void> {
+    for (const segment of segments) segment.hasLeft = true;
     const generations = await this.#load();
-    let isChanged = false;
-    for (const baseOffset of baseOffsets) {
-      if (generations.delete(baseOffset)) isChanged = true;
-    }
+    const isChanged = this.#leave(generations, segments, Number.MAX_SAFE_INTEGER);
     if (isChanged) await this.#save(generations);
+  }
+
+  /**
+   * All segments are about to leave with their folder, the side file too. `endOffset`: what of them
+   * was persisted ends below.
+   */
+  async forgetAll(segments: readonly Segment[], endOffset: number): Promise<void> {
+    for (const segment of segments) segment.hasLeft = true;
+    this.#leave(await this.#load(), segments, endOffset);
+  }
+
+  #leave(
+    generations: Map<number, Generation>,
+    segments: readonly Segment[],
+    endOffset: number,
+  ): boolean {
+    let isChanged = false;
+    for (const segment of segments) {
+      const known = generations.get(segment.baseOffset);
+      if (known === undefined) continue;
+      generations.delete(segment.baseOffset);
+      this.#linked.delete(known.id);
+      this.#list.context.left.add(this.#nameOf(segment, known.id), segment, endOffset);
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
+  #nameOf({ baseOffset }: Segment, generation: string): LocatedName {
+    const { topicId, partition } = this.#list.place;
+    return { topicId, partition, baseOffset, generation };
+  }
+
+  /** Without its name a file has no URL at a static server, and the broker serves it. */
+  #link(segment: Segment, id: string): Promise<void> {
+    const { links, env } = this.#list.context;
+    if (links === undefined) return Promise.resolve();
+    let linked = this.#linked.get(id);
+    if (linked === undefined) {
+      linked = links.add(this.#nameOf(segment, id), segment.path).catch((error: unknown) => {
+        this.#linked.delete(id);
+        env.log.warn({ err: error, segment: segment.path }, 'a segment could not be linked');
+      });
+      this.#linked.set(id, linked);
+    }
+    return linked;
+  }
+
+  /** Whether the file of a generation has a name for static servers. */
+  isLinked(id: string): boolean {
+    return this.#linked.has(id);
   }
 
   #load(): Promise<Map<number, Generation>> {
@@ -63,9 +134,10 @@ export class Generations {
   }
 
   async #read(): Promise<Map<number, Generation>> {
+    const { env } = this.#list.context;
     const generations = new Map<number, Generation>();
-    const file = path.join(this.#folder.path, GENERATIONS_FILE);
-    const contents = await this.#context.env.disk.readFile(file);
+    const file = path.join(this.#list.folder.path, GENERATIONS_FILE);
+    const contents = await env.disk.readFile(file);
     if (contents === undefined) return generations;
     try {
       for (const words of parseCheckpoint(contents, file)) {
@@ -76,7 +148,7 @@ export class Generations {
     } catch (error) {
       if (!(error instanceof CorruptLog)) throw error;
       // New ids are as good: who holds an old one asks again.
-      this.#context.env.log.warn({ err: error, file }, 'generations are made anew');
+      env.log.warn({ err: error, file }, 'generations are made anew');
     }
     return generations;
   }
@@ -87,10 +159,14 @@ export class Generations {
       const lines = [...generations].map(
         ([base, { id, device, inode }]) => `${base} ${id} ${device} ${inode}`,
       );
-      const file = path.join(this.#folder.path, GENERATIONS_FILE);
-      return replaceFile(this.#context.env.disk, file, formatCheckpoint(lines));
+      const file = path.join(this.#list.folder.path, GENERATIONS_FILE);
+      return replaceFile(this.#list.context.env.disk, file, formatCheckpoint(lines));
     });
     this.#saving = saved.catch(() => {});
     return saved;
   }
+}
+
+function isOf(generation: Generation, { device, inode }: FileStat): boolean {
+  return generation.device === device && generation.inode === inode;
 }

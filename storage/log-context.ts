@@ -3,6 +3,7 @@
 import type { Env } from './env.ts';
 import { FileCache } from './file-cache.ts';
 import { IndexCache } from './index-cache.ts';
+import { LeftSegments, type LocatedLinks } from './located.ts';
 import type { BufferSource } from './segment-scan.ts';
 
 /** Gives the records of a compressed payload, bounded in size. */
@@ -14,11 +15,15 @@ export interface LogContext {
   readonly indexes: IndexCache;
   readonly buffers: BufferSource;
   readonly decompress: Decompress;
+  readonly left: LeftSegments;
+  /** Undefined where no static server hands files out. */
+  readonly links: LocatedLinks | undefined;
 }
 
 export interface LogContextOptions {
   readonly buffers: BufferSource;
   readonly decompress: Decompress;
+  readonly links?: LocatedLinks | undefined;
   /** Descriptors kept open for segments. */
   readonly maxOpenFiles?: number;
   /** Memory for the indexes of closed segments. */
@@ -36,5 +41,7 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
     indexes: new IndexCache(options.indexCacheBytes ?? INDEX_CACHE_BYTES),
     buffers: options.buffers,
     decompress: options.decompress,
+    left: new LeftSegments(),
+    links: options.links,
   };
 }

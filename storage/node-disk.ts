@@ -171,6 +171,13 @@ export function nodeDisk(): Disk {
     rename(from, to) {
       return fs.rename(from, to);
     },
+    async link(from, to) {
+      try {
+        await fs.link(from, to);
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error;
+      }
+    },
     remove(filePath) {
       return orNothing(fs.unlink(filePath), undefined);
     },

@@ -12,6 +12,7 @@ import { LogReader } from './log-reader.ts';
 import { LogWriter, type OpenedLog } from './log-writer.ts';
 import type {
   AbortedTransaction,
+  LocatedFile,
   Location,
   LogSlice,
   PartitionLogView,
@@ -62,6 +63,10 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     const end = Math.min(limit, this.persistedOffset);
     if (from < this.#logStart || from >= end) return undefined;
     return this.segments.locate(from, maxBytes, end);
+  }
+
+  openLocated(baseOffset: number, generation: string): Promise<LocatedFile | undefined> {
+    return this.segments.openLocated(baseOffset, generation, this.persistedOffset);
   }
 
   abortedTransactions(

@@ -13,6 +13,7 @@ import path from 'node:path';
 import { baseOffset } from '../protocol/record-batch.ts';
 import { LogDeleted, LogFailed, OffsetOutOfRange } from './errors.ts';
 import { Generations } from './generations.ts';
+import { openLeft, openSegment } from './located.ts';
 import type { LogContext } from './log-context.ts';
 import type { LogFolder, Segment } from './segment.ts';
 import type { BatchExtent } from './segment-indexes.ts';
@@ -31,7 +32,7 @@ import { SegmentWriter } from './segment-writer.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { SliceBuilder } from './slice-builder.ts';
 import type { AbortedTxn } from './txn-index.ts';
-import type { Location, LogOptions, LogSlice } from './types.ts';
+import type { LocatedFile, Location, LogOptions, LogSlice } from './types.ts';
 
 export type { LogPlace } from './segment-list.ts';
 
@@ -69,7 +70,7 @@ export class SegmentLog {
     this.place = list.place;
     this.snapshots = snapshots;
     this.replayFrom = replayFrom;
-    this.#generations = new Generations(list.context, list.folder);
+    this.#generations = new Generations(list);
     this.#writer = new SegmentWriter(list);
     this.#remover = new SegmentRemover(list);
   }
@@ -266,14 +267,50 @@ export class SegmentLog {
     const bytes = await findBytes(this.#list.context, segment, from, maxBytes, limit);
     if (bytes === undefined) return undefined;
     const stat = await segment.use((file) => file.stat());
+    const generation = await this.#generations.of(segment, stat);
+    if (generation === undefined) return undefined;
     return {
       path: segment.path,
       device: stat.device,
       inode: stat.inode,
       segmentBaseOffset: segment.baseOffset,
-      generation: await this.#generations.of(segment.baseOffset, stat),
+      generation,
+      isLinked: this.#generations.isLinked(generation),
       ...bytes,
     };
+  }
+
+  /**
+   * Opens the file that a location names, also one that has left the log a while ago; of it what
+   * lies below `endOffset`. Undefined when it is gone.
+   */
+  async openLocated(
+    base: number,
+    generation: string,
+    endOffset: number,
+  ): Promise<LocatedFile | undefined> {
+    try {
+      return await this.#openLocated(base, generation, endOffset);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Its name was being changed: once that is done it is known under the new one, or gone.
+      await this.#queue.run(() => Promise.resolve());
+      return this.#openLocated(base, generation, endOffset);
+    }
+  }
+
+  async #openLocated(
+    base: number,
+    generation: string,
+    endOffset: number,
+  ): Promise<LocatedFile | undefined> {
+    const { context, place } = this.#list;
+    const check = await this.#generations.check(base, generation);
+    const [segment] = this.#list.from(base);
+    if (check !== undefined && segment?.baseOffset === base) {
+      return openSegment(context, segment, endOffset, check);
+    }
+    return openLeft(context, { ...place, baseOffset: base, generation });
   }
 
   /** First record at or after a time, from `start` on and below `limit`. */
@@ -299,22 +336,25 @@ export class SegmentLog {
   deleteSegmentsBelow(offset: number): Promise<void> {
     return this.#queue.run(async () => {
       const { segments } = this.#list;
-      const removed: Segment[] = [];
-      while (segments.length > 1 && segments[1]!.baseOffset <= offset) {
-        removed.push(segments.shift()!);
-      }
-      if (removed.length === 0) return;
-      for (const segment of removed) await this.#remover.removeSegment(segment);
-      await this.#generations.forget(removed.map((segment) => segment.baseOffset));
+      let count = 0;
+      while (count + 1 < segments.length && segments[count + 1]!.baseOffset <= offset) count++;
+      if (count === 0) return;
+      await this.#generations.forget(segments.slice(0, count));
+      for (const segment of segments.splice(0, count)) await this.#remover.removeSegment(segment);
     });
   }
 
-  /** Takes the log away: its folder has another name when it resolves, and goes after a while. */
-  removeAll(): Promise<void> {
+  /**
+   * Takes the log away: its folder has another name when it resolves, and goes after a while.
+   * `persisted`: what locations may still be read up to.
+   */
+  removeAll(persisted = this.endOffset): Promise<void> {
     return this.#queue.run(async () => {
       if (this.#isRemoved) return;
       this.#isRemoved = true;
       await this.#writer.stop();
+      const { segments, hasFolder } = this.#list;
+      if (hasFolder) await this.#generations.forgetAll(segments, persisted);
       await this.#remover.removeAll();
     });
   }

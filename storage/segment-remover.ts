@@ -38,6 +38,7 @@ export class SegmentRemover {
     env.log.info({ segment: segment.path }, 'a segment was deleted');
     this.#list.context.indexes.forget(segment);
     this.#later(async () => {
+      await this.#forgetLocated(segment);
       files.retire(segment.file);
       for (const file of paths) await env.disk.remove(file + DELETED_SUFFIX);
     });
@@ -57,9 +58,19 @@ export class SegmentRemover {
     await env.disk.syncDir(dataDir);
     env.log.info({ folder: target }, 'a partition was deleted');
     this.#later(async () => {
-      for (const segment of segments) files.retire(segment.file);
+      for (const segment of segments) {
+        await this.#forgetLocated(segment);
+        files.retire(segment.file);
+      }
       await env.disk.removeTree(target);
     });
+  }
+
+  /** Locations of its file lead nowhere from now on. */
+  async #forgetLocated(segment: Segment): Promise<void> {
+    const { left, links } = this.#list.context;
+    const name = left.remove(segment);
+    if (name !== undefined) await links?.remove(name);
   }
 
   /** Removes files after `file.delete.delay.ms`; at the latest the next start does it. */

@@ -69,6 +69,8 @@ export class Segment implements CachedIndexes {
   /** `.deleted` once the segment has left the log. */
   suffix = '';
   isClosed: boolean;
+  /** It is about to leave the log, or has left it: no location leads to it any more. */
+  hasLeft = false;
   /** Its end is as a checkpoint said and was not looked for yet. */
   isEndUnproven = false;
 

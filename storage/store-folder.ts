@@ -16,6 +16,7 @@ import type { Env } from './env.ts';
 import { CorruptLog, DataFolderUnusable } from './errors.ts';
 import { type FolderLock, lockFolder } from './folder-lock.ts';
 import { type JournalContents, readJournal } from './journal-replay.ts';
+import { LOCATED_FOLDER } from './located.ts';
 import { readMetaProperties, writeMetaProperties } from './meta-properties.ts';
 import { isDeletedFolderName, partitionFolderName } from './segment-names.ts';
 
@@ -74,11 +75,12 @@ export async function openStoreFolder(
   }
 }
 
-/** Removes what deleted partitions left; gives the names of what is in the folder. */
+/** Removes what deleted partitions left, and the last run's names for static servers; gives the names of what is in the folder. */
 async function clearUp(env: Env, dataDir: string): Promise<Set<string>> {
   const names = new Set<string>();
   for (const name of await env.disk.list(dataDir)) {
-    if (isDeletedFolderName(name)) await env.disk.removeTree(path.join(dataDir, name));
+    if (isDeletedFolderName(name) || name === LOCATED_FOLDER)
+      await env.disk.removeTree(path.join(dataDir, name));
     else names.add(name);
   }
   return names;

@@ -33,6 +33,8 @@ export interface StoreOptions {
   readonly produceHoldMaxMs: number;
   /** `checkpoint.interval.ms`: recovery points are written this often. */
   readonly checkpointIntervalMs: number;
+  /** Whether located files get names for a static server: `slice.location.base.url`. */
+  readonly linksLocated: boolean;
   /** Options of the metadata log. */
   readonly metadata: LogOptions;
 }

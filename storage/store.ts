@@ -19,6 +19,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { Journal, type JournalSource } from './journal.ts';
 import { journalKey } from './journal-replay.ts';
 import { freeJournalFiles } from './journal-void.ts';
+import { LocatedLinks, openLeft } from './located.ts';
 import { type LogContext, makeLogContext } from './log-context.ts';
 import type { LogWriter } from './log-writer.ts';
 import { OpenChunks } from './open-chunks.ts';
@@ -29,7 +30,7 @@ import { StoreCheckpoints } from './store-checkpoints.ts';
 import { openStoreFolder, type StoreFolder } from './store-folder.ts';
 import type { StoreOptions } from './store-options.ts';
 import { setStraysAside } from './strays.ts';
-import type { Inflate, LogOptions, LogStore, StorageGauges } from './types.ts';
+import type { Inflate, LocatedFile, LogOptions, LogStore, StorageGauges } from './types.ts';
 import type { WritePath } from './write-path.ts';
 
 export const METADATA_TOPIC = '__cluster_metadata';
@@ -88,6 +89,8 @@ export class Store implements LogStore {
   readonly #files: LogContext;
   readonly #path: WritePath;
   readonly #logs = new Map<string, PartitionLog>();
+  /** Logs that are about to be removed. */
+  readonly #leaving = new Map<string, PartitionLog>();
   readonly #checkpoints: StoreCheckpoints;
   readonly #sealer: ChunkSealer;
   readonly #housekeeping: Housekeeping;
@@ -102,7 +105,11 @@ export class Store implements LogStore {
     this.#checkpoints = new StoreCheckpoints(env, options.dataDir, folder, this.#logs);
     folder.lock.onLost = () => this.#failAll();
     const pool = new BufferPool(POOL_KEEP_BYTES);
-    this.#files = makeLogContext(env, { buffers: pool, decompress: parts.inflate });
+    this.#files = makeLogContext(env, {
+      buffers: pool,
+      decompress: parts.inflate,
+      links: options.linksLocated ? new LocatedLinks(env.disk, options.dataDir) : undefined,
+    });
     const openChunks = new OpenChunks();
     const journal = this.#makeJournal(parts.events);
     const queue = new FlushQueue(env, {
@@ -248,6 +255,18 @@ export class Store implements LogStore {
     return this.#logs.get(journalKey(topicId, partition));
   }
 
+  openLocated(
+    topicId: string,
+    partition: number,
+    baseOffset: number,
+    generation: string,
+  ): Promise<LocatedFile | undefined> {
+    const key = journalKey(topicId, partition);
+    const log = this.#logs.get(key) ?? this.#leaving.get(key);
+    if (log !== undefined) return log.openLocated(baseOffset, generation);
+    return openLeft(this.#files, { topicId, partition, baseOffset, generation });
+  }
+
   setOptions(topicId: string, options: LogOptions): void {
     for (const log of this.#logs.values()) if (log.topicId === topicId) log.setOptions(options);
   }
@@ -257,9 +276,11 @@ export class Store implements LogStore {
     const log = this.#logs.get(key);
     if (log === undefined) return;
     this.#logs.delete(key);
+    this.#leaving.set(key, log);
     await log.retire();
     await this.#checkpoints.forget(log);
-    await log.segments.removeAll();
+    await log.segments.removeAll(log.persistedOffset);
+    this.#leaving.delete(key);
     this.#path.queue.wake();
   }
 

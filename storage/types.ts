@@ -64,6 +64,18 @@ export interface Location {
   readonly length: number;
   readonly firstOffset: number;
   readonly nextOffset: number;
+  /** The file has a name for static servers: `<located folder>/` and locatedPath. */
+  readonly isLinked: boolean;
+}
+
+/** A file that a location names, opened; it stays readable until it is given back. */
+export interface LocatedFile {
+  /** Whole batches, all persisted; nothing beyond is given. */
+  readonly sizeBytes: number;
+  /** Reads up to `length` bytes at `position`; fewer only at `sizeBytes`. */
+  read(target: Buffer, targetStart: number, length: number, position: number): Promise<number>;
+  /** Call exactly once. */
+  release(): void;
 }
 
 export interface AppendResult {
@@ -158,6 +170,12 @@ export interface PartitionLogView {
    */
   locate(from: number, maxBytes: number, limit?: number): Promise<Location | undefined>;
 
+  /**
+   * Opens the file that a location names; undefined when that generation is gone: never was, or
+   * left the log more than `file.delete.delay.ms` ago.
+   */
+  openLocated(baseOffset: number, generation: string): Promise<LocatedFile | undefined>;
+
   /** Aborted transactions that overlap [from, to). */
   abortedTransactions(
     from: number,
@@ -201,6 +219,13 @@ export interface LogStore {
   /** Makes or opens the log of a partition; synchronous, its folder comes with its first file. */
   create(topic: string, topicId: string, partition: number, options: LogOptions): PartitionLogView;
   get(topicId: string, partition: number): PartitionLogView | undefined;
+  /** As the log's own; also where the log is gone and its files are not yet. */
+  openLocated(
+    topicId: string,
+    partition: number,
+    baseOffset: number,
+    generation: string,
+  ): Promise<LocatedFile | undefined>;
   /** New options of a topic's logs. */
   setOptions(topicId: string, options: LogOptions): void;
   /** Takes a log out of use, answers all that waits on it with LogDeleted, removes its files. */

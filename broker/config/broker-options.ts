@@ -1,11 +1,13 @@
 /** The one table of broker options. */
 
+import { httpOptions } from './http-options.ts';
 import { storageOptions, topicDefaultOptions } from './log-options.ts';
 import { networkOptions, requestOptions } from './network-options.ts';
 import type { Option } from './option.ts';
 
 export const brokerOptions = {
   ...networkOptions,
+  ...httpOptions,
   ...topicDefaultOptions,
   ...storageOptions,
   ...requestOptions,

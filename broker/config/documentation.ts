@@ -1,6 +1,7 @@
 /** docs/configuration.md, made of the tables of options; a test fails when the page is stale. */
 
 import { brokerOption, type OptionName } from './broker-options.ts';
+import { httpOptions } from './http-options.ts';
 import { storageOptions, topicDefaultOptions } from './log-options.ts';
 import { networkOptions, requestOptions } from './network-options.ts';
 import { formatValue, type Option, rangeText } from './option.ts';
@@ -105,6 +106,8 @@ export function configurationPage(): string {
     HEAD,
     '## Listeners, connections, memory\n',
     `${brokerTable(namesOf(networkOptions))}\n`,
+    '## HTTP, slices, locations\n',
+    `${brokerTable(namesOf(httpOptions))}\n`,
     '## Requests, groups, producers, metadata\n',
     `${brokerTable(namesOf(requestOptions))}\n`,
     '## Data folder and write path\n',

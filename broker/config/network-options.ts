@@ -79,12 +79,6 @@ export const networkOptions = {
       'decompression. When it is short, the chunk that pins most is flushed, and producers are ' +
       'held back.',
   }),
-  'http.listeners': list([], {
-    own: true,
-    doc:
-      'Where /healthz, /readyz and /metrics are served over HTTP, as http://host:port separated ' +
-      'by commas; nothing is served, nor loaded, when empty.',
-  }),
 } as const;
 
 export const requestOptions = {

@@ -10,6 +10,7 @@ import { Config } from '../../broker/config.ts';
 import { Deadlines } from '../../broker/deadlines.ts';
 import { FetchSessions } from '../../broker/fetch-sessions.ts';
 import { LimitedLog } from '../../broker/limited-log.ts';
+import { Locations } from '../../broker/locations.ts';
 import { MemoryBudget } from '../../broker/memory-budget.ts';
 import { Metrics } from '../../broker/metrics.ts';
 import { Partition } from '../../broker/partition.ts';
@@ -130,6 +131,7 @@ export class DataBroker {
       metrics,
       limitedLog: new LimitedLog(clock, log),
       memory: new MemoryBudget(this.config.get('memory.max.bytes'), clock),
+      locations: new Locations(this.config),
     } as unknown as Services;
   }
 

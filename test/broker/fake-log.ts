@@ -201,6 +201,10 @@ export class FakeLog implements PartitionLogView {
     };
   }
 
+  async openLocated(): Promise<undefined> {
+    return undefined;
+  }
+
   abortedTransactions(from: number, to: number): Promise<AbortedTransaction[]> {
     return Promise.resolve(this.aborted.filter(({ firstOffset }) => firstOffset < to && to > from));
   }

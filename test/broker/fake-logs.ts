@@ -134,6 +134,10 @@ export class FakeLog implements PartitionLogView {
     return undefined;
   }
 
+  async openLocated(): Promise<undefined> {
+    return undefined;
+  }
+
   abortedTransactions(): [] {
     return [];
   }
@@ -188,6 +192,10 @@ export class FakeLogStore implements LogStore {
 
   get(topicId: string, partition: number): FakeLog | undefined {
     return this.logs.get(`${topicId}/${partition}`);
+  }
+
+  async openLocated(): Promise<undefined> {
+    return undefined;
   }
 
   setOptions(topicId: string, options: LogOptions): void {

@@ -105,6 +105,10 @@ export class HeldDisk implements Disk {
     return this.disk.rename(from, to);
   }
 
+  link(from: string, to: string): Promise<void> {
+    return this.disk.link(from, to);
+  }
+
   remove(path: string): Promise<void> {
     return this.disk.remove(path);
   }

@@ -16,6 +16,7 @@ export type CallName =
   | 'list'
   | 'makeDir'
   | 'rename'
+  | 'link'
   | 'remove'
   | 'removeTree'
   | 'syncDir'
@@ -231,6 +232,17 @@ class Mount implements Disk {
         { ...source, node: undefined },
         { ...target, node },
       ]);
+    });
+  }
+
+  link(from: string, to: string): Promise<void> {
+    return this.#call('link', from, () => {
+      const { tree } = this.#disk;
+      const source = tree.locate(from, 'link');
+      const target = tree.locate(to, 'link');
+      const node = source.folder.entries.get(source.name);
+      if (node === undefined) throw diskError('ENOENT', 'link', from);
+      if (!target.folder.entries.has(target.name)) tree.change([{ ...target, node }]);
     });
   }
 

@@ -38,6 +38,7 @@ const storeOptions: StoreOptions = {
   offsetLeaseRecords: 1000,
   produceHoldMaxMs: 30_000,
   checkpointIntervalMs: 60_000,
+  linksLocated: false,
   metadata: { ...logOptions, visibility: 'durable', internal: true },
 };
 
