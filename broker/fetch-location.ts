@@ -40,7 +40,7 @@ export class Locating {
 
   /** Undefined when the request does not ask, or has no way to what would be located. */
   static of(context: RequestContext, asked: Asked): Locating | undefined {
-    if (asked.maxBytes < 0) return undefined;
+    if (asked.maxBytes < 0 || !context.services.locations.isEnabled) return undefined;
     const byFile = asked.hostId === context.services.hostId;
     return byFile ? new Locating(context, asked) : undefined;
   }

@@ -54,7 +54,7 @@ export class Locations {
     return this.#config.get('slice.location.enable');
   }
 
-  /** The most bytes of one location. */
+  /** The most bytes that the locations of one answer name. */
   get maxBytes(): number {
     return this.#config.get('slice.location.max.bytes');
   }

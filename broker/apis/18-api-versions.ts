@@ -62,9 +62,10 @@ export function apiVersionsFor(others: readonly AnyApi[]) {
       if (errorCode !== ErrorCode.NONE) return { errorCode, apiKeys: [] };
       context.connection.clientSoftwareName = request.clientSoftwareName;
       context.connection.clientSoftwareVersion = request.clientSoftwareVersion;
-      if (!request.locations) return { errorCode, apiKeys: ranges };
-      const maxBytes = context.services.config.get('slice.location.max.bytes');
-      return { errorCode, apiKeys: ranges, locations: { form: LOCATION_FORM, maxBytes } };
+      const { locations } = context.services;
+      if (!request.locations || !locations.isEnabled) return { errorCode, apiKeys: ranges };
+      const told = { form: LOCATION_FORM, maxBytes: locations.maxBytes };
+      return { errorCode, apiKeys: ranges, locations: told };
     },
     onError: (_context, _request, errorCode): Answer => ({ errorCode, apiKeys: [] }),
     onUnsupportedVersion: (): Answer => ({

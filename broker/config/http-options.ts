@@ -40,10 +40,12 @@ export const httpOptions = {
   }),
   'slice.location.max.bytes': int(64 * 1024 * 1024, {
     own: true,
-    min: 1024,
+    min: 1,
     max: 2 ** 30,
     dynamic: 'cluster-wide',
-    doc: 'The most bytes that one location names, whatever the client asks for.',
+    doc:
+      'How many bytes the locations of one answer name at most, whatever the client asks for; the ' +
+      'first batch also when it is larger.',
   }),
   'slice.location.base.url': optionalText({
     own: true,

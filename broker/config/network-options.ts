@@ -86,13 +86,6 @@ export const requestOptions = {
     min: 1024,
     doc: 'The largest answer to a Fetch, whatever the client asks for.',
   }),
-  'slice.location.max.bytes': long(67108864, {
-    own: true,
-    min: 1,
-    doc:
-      'How many bytes the locations of one answer name at most, whatever the client asks for; the ' +
-      'first batch also when it is larger.',
-  }),
   'max.incremental.fetch.session.cache.slots': int(1000, {
     min: 0,
     doc: 'How many incremental fetch sessions (KIP-227) are kept.',

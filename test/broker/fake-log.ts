@@ -194,6 +194,7 @@ export class FakeLog implements PartitionLogView {
       inode: 70 + this.partition,
       segmentBaseOffset: 0,
       generation: '0123456789abcdef',
+      isLinked: false,
       position,
       length,
       firstOffset: this.batches[first]!.header.baseOffset,
