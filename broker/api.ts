@@ -80,6 +80,8 @@ export interface Api<Request extends Message = Message, Response extends Message
    * Fetch: a client that sends hundreds of them at once and takes no answer pins one, not all.
    */
   readonly oneAtATime?: boolean;
+  /** The decoded request has slices of its frame, and is used until the answer is there. */
+  readonly keepsFrame?: boolean;
   handle(context: RequestContext, request: Decoded<Request>): Answer<Input<Response> | NoResponse>;
   /** The answer to a request whose handler threw: the declaration's error fields filled in. */
   readonly onError: (

@@ -56,7 +56,8 @@ export class Broker {
     this.world = world;
     this.closers = closers;
     this.dataDir = services.config.dataDir;
-    this.server = new Server(services, world.transport, apis, world.mostConnections);
+    const { transport, mostConnections, frames } = world;
+    this.server = new Server(services, transport, apis, mostConnections, frames);
   }
 
   /** Starts a broker in this process; it serves clients when this resolves. */

@@ -19,6 +19,7 @@ import type { Clock } from '../storage/env.ts';
 import type { ClientConnection } from './api.ts';
 import { type Dispatcher, UnanswerableRequest } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
+import type { FramePool } from './frame-pool.ts';
 import { Inbox } from './inbox.ts';
 import { type LimitedLog, shown } from './limited-log.ts';
 import type { FrameReader, MemoryBudget } from './memory-budget.ts';
@@ -64,6 +65,7 @@ export interface ConnectionShared {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
   readonly memory: MemoryBudget;
+  readonly frames: FramePool;
   readonly metrics: Metrics;
   readonly log: LimitedLog;
   readonly maxInFlight: number;
@@ -114,7 +116,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     this.remoteAddress = transport.remoteAddress;
     this.advertised = advertised;
     this.shared = shared;
-    this.inbox = new Inbox(shared.maxFrameBytes, memory, clock, this);
+    this.inbox = new Inbox(shared.maxFrameBytes, memory, shared.frames, clock, this);
     this.outbox = new Outbox(transport, memory, clock, metrics);
     this.bytesIn = metrics.counter('network_bytes_in_total');
     this.openedMs = clock.monotonic();
@@ -176,6 +178,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     this.activeMs = this.shared.clock.monotonic();
     this.inbox.take(chunk);
     this.pump();
+    this.inbox.keep();
   }
 
   drained(): void {

@@ -25,6 +25,7 @@ import {
 } from './api.ts';
 import { blameOf, errorCodeOf, messageFor } from './error-map.ts';
 import { Exchange } from './exchange.ts';
+import type { FramePool } from './frame-pool.ts';
 import { type LimitedLog, shown } from './limited-log.ts';
 import type { HistogramSeries, Series } from './metrics.ts';
 import type { Services } from './services.ts';
@@ -53,14 +54,16 @@ interface Row {
 
 export class Dispatcher {
   private readonly services: Services;
+  private readonly frames: FramePool;
   private readonly clock: Clock;
   private readonly log: Logger;
   private readonly limitedLog: LimitedLog;
   private readonly rows: (Row | undefined)[] = [];
   private readonly inFlight: Series;
 
-  constructor(services: Services, apis: readonly AnyApi[]) {
+  constructor(services: Services, apis: readonly AnyApi[], frames: FramePool) {
     this.services = services;
+    this.frames = frames;
     this.clock = services.env.clock;
     this.log = services.env.log;
     this.limitedLog = services.limitedLog;
@@ -111,6 +114,7 @@ export class Dispatcher {
     const { api } = exchange;
     const body = exchange.takeBody();
     if (exchange.unsupported) {
+      this.frames.release(body.frame);
       this.finish(exchange, api.onUnsupportedVersion?.(exchange), undefined, finished);
       return undefined;
     }
@@ -119,11 +123,13 @@ export class Dispatcher {
       api.request,
       exchange.apiVersion,
     );
+    if (api.keepsFrame !== true) this.frames.release(body.frame);
     (this.rows[api.key] as Row).requests.add();
     this.inFlight.add();
     const done = (value: unknown) => {
       this.inFlight.add(-1);
       this.finish(exchange, value, request, finished);
+      if (api.keepsFrame === true) this.frames.release(body.frame);
     };
     const failed = (error: unknown) => done(this.errorAnswer(exchange, request, error));
     let given: unknown;

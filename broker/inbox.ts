@@ -6,6 +6,7 @@
 
 import { Framer } from '../protocol/frame.ts';
 import type { Clock } from '../storage/env.ts';
+import type { FramePool } from './frame-pool.ts';
 import { FRAME_FLOOR_BYTES, type FrameReader, type MemoryBudget } from './memory-budget.ts';
 
 /** A frame that has begun must come at this rate, after a first allowance. */
@@ -19,8 +20,6 @@ export class Inbox implements FrameReader {
   private readonly memory: MemoryBudget;
   private readonly clock: Clock;
   private readonly owner: FrameReader;
-  /** Frames of the last chunk that were not asked for yet. */
-  private frames: Iterator<Buffer, void> | undefined;
   /** Size of the frame that is coming, 0 between two frames; and what is counted of it. */
   private comingBytes = 0;
   private countedBytes = 0;
@@ -30,14 +29,21 @@ export class Inbox implements FrameReader {
   private measuredBytes = 0;
 
   /** `owner` is told when the inbox had to wait for memory and now there is some. */
-  constructor(maxFrameBytes: number, memory: MemoryBudget, clock: Clock, owner: FrameReader) {
+  constructor(
+    maxFrameBytes: number,
+    memory: MemoryBudget,
+    pool: FramePool,
+    clock: Clock,
+    owner: FrameReader,
+  ) {
     this.memory = memory;
     this.clock = clock;
     this.owner = owner;
-    this.framer = new Framer(maxFrameBytes, (sizeBytes, frameBytes) => {
+    const allocate = (sizeBytes: number, frameBytes: number) => {
       if (this.comingBytes === 0) this.announce(frameBytes);
-      return Buffer.allocUnsafeSlow(sizeBytes);
-    });
+      return pool.acquire(sizeBytes);
+    };
+    this.framer = new Framer(maxFrameBytes, allocate, (part) => pool.release(part));
   }
 
   get waitsForMemory(): boolean {
@@ -46,25 +52,29 @@ export class Inbox implements FrameReader {
 
   /** Whether a chunk may be taken: all frames of the last one are gone, and memory is there. */
   get wantsMore(): boolean {
-    return this.frames === undefined && !this.isWaiting;
+    return !this.framer.hasInput && !this.isWaiting;
   }
 
+  /** Takes a chunk, whose memory is the caller's again after `keep`. */
   take(chunk: Buffer): void {
-    if (!this.wantsMore) throw new Error('a chunk was taken before the last one was used up');
+    if (this.isWaiting) throw new Error('a chunk was taken while memory is waited for');
     this.measuredBytes += chunk.length;
-    this.frames = this.framer.push(chunk);
+    this.framer.feed(chunk);
+  }
+
+  /** Copies what was not asked for yet of the last chunk. */
+  keep(): void {
+    this.framer.keep();
   }
 
   /** The next whole frame, if there is one. Throws MalformedFrame: nothing can be read any more. */
   next(): Buffer | undefined {
-    if (this.frames === undefined) return undefined;
-    const step = this.frames.next();
-    if (step.done === true) {
-      this.frames = undefined;
+    if (!this.framer.hasInput) return undefined;
+    const frame = this.framer.next();
+    if (frame === undefined) {
       if (this.comingBytes > FRAME_FLOOR_BYTES) this.countComing();
       return undefined;
     }
-    const frame = step.value;
     this.memory.take('frames', frame.length - this.countedBytes);
     this.endComing();
     return frame;
@@ -92,7 +102,7 @@ export class Inbox implements FrameReader {
   /** Gives the memory of the coming frame back. */
   close(): void {
     const { countedBytes } = this;
-    this.frames = undefined;
+    this.framer.drop();
     this.isWaiting = false;
     this.endComing();
     this.memory.give('frames', countedBytes);

@@ -16,6 +16,7 @@ import type { Clock, Env, Host, Logger, Random, Timer } from '../storage/env.ts'
 import { nodeDisk } from '../storage/node-disk.ts';
 import type { Broker } from './broker.ts';
 import { type Codecs, WorkerCodecs } from './codec-pool.ts';
+import type { FramePool } from './frame-pool.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { type Transport, tcpTransport } from './transport.ts';
 
@@ -36,6 +37,8 @@ export interface World {
   readonly transport: Transport;
   /** Connections that leave descriptors enough for files; undefined: as many as come. */
   readonly mostConnections?: number;
+  /** Memory of requests' frames; tests have one that makes use after release visible. */
+  readonly frames?: FramePool;
   openCodecs(memory: MemoryBudget): Codecs;
   openHttp(listeners: readonly HostPort[], broker: Broker): Promise<OpenHttp>;
 }

@@ -8,6 +8,7 @@ import type { AnyApi } from './api.ts';
 import { isUnspecified, type Listener } from './config.ts';
 import { Connection, type ConnectionShared } from './connection.ts';
 import { Dispatcher } from './dispatch.ts';
+import { FramePool } from './frame-pool.ts';
 import type { LimitedLog } from './limited-log.ts';
 import type { Services } from './services.ts';
 import type { Transport, TransportConnection, TransportListener } from './transport.ts';
@@ -44,6 +45,7 @@ export class Server {
     transport: Transport,
     apis: readonly AnyApi[],
     mostConnections = Number.POSITIVE_INFINITY,
+    frames = new FramePool(),
   ) {
     const { env, config, metrics, memory, limitedLog } = services;
     this.services = services;
@@ -52,7 +54,8 @@ export class Server {
     this.log = limitedLog;
     this.shared = {
       clock: env.clock,
-      dispatcher: new Dispatcher(services, apis),
+      dispatcher: new Dispatcher(services, apis, frames),
+      frames,
       memory,
       metrics,
       log: this.log,

@@ -8,7 +8,7 @@ import net from 'node:net';
 
 /** What a connection tells its owner. After `gone` nothing more is told. */
 export interface TransportEvents {
-  /** Bytes came; the chunk is the receiver's to keep. */
+  /** Bytes came; their memory is used again once this returns. */
   data(chunk: Buffer): void;
   /** The peer takes bytes again after `write` gave false. */
   drained(): void;
@@ -68,6 +68,12 @@ const WRITE_HIGH_WATER_BYTES = 1024 * 1024;
 /** Silence after which the kernel probes whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
 
+/**
+ * All sockets are read into one buffer, one after the other: memory made for each read costs more
+ * than the reading. Also the most that comes of one socket in one call.
+ */
+const READ_BUFFER_BYTES = 64 * 1024;
+
 /** Where a socket's connection hangs: listeners that need no closure for each socket. */
 const CONNECTION = Symbol('connection');
 type OwnedSocket = net.Socket & { [CONNECTION]: TcpConnection };
@@ -93,15 +99,52 @@ function onClose(this: OwnedSocket): void {
   this[CONNECTION].closed();
 }
 
+type Internals = net.Socket & { _handle: object | null; server: unknown; _server: unknown };
+
+/**
+ * The connection of a socket that was accepted and not read from yet, as one that reads into the
+ * given buffer. Node offers that to clients only (`onread`); here its constructor is given the
+ * accepted handle. Where a Node has no such insides, the socket stays as it is, and each read gets
+ * memory of its own.
+ */
+function readInto(accepted: net.Socket, buffer: Buffer): net.Socket {
+  const outer = accepted as Internals;
+  const { _handle: handle, _server: server } = outer;
+  if (handle === null || server === undefined || !('useUserBuffer' in handle)) return accepted;
+  outer._handle = null;
+  outer._server = null;
+  const options = {
+    handle,
+    manualStart: true,
+    writableHighWaterMark: WRITE_HIGH_WATER_BYTES,
+    onread: {
+      buffer,
+      callback(this: OwnedSocket, sizeBytes: number, filled: Uint8Array) {
+        this[CONNECTION].events?.data(Buffer.from(filled.buffer, filled.byteOffset, sizeBytes));
+        return true;
+      },
+    },
+  };
+  const inner = new net.Socket(options as net.SocketConstructorOpts) as Internals;
+  // The server counts its connections by them.
+  inner.server = server;
+  inner._server = server;
+  return inner;
+}
+
 class TcpConnection implements TransportConnection {
   readonly remoteAddress: string;
   readonly remotePort: number;
   events: TransportEvents | undefined;
   failure: Error | undefined;
   private readonly socket: OwnedSocket;
+  /** It reads into the buffer of all. */
+  private readonly isSharing: boolean;
 
-  constructor(plain: net.Socket) {
-    const socket = Object.assign(plain, { [CONNECTION]: this });
+  constructor(accepted: net.Socket, buffer: Buffer) {
+    const reading = readInto(accepted, buffer);
+    this.isSharing = reading !== accepted;
+    const socket = Object.assign(reading, { [CONNECTION]: this });
     this.socket = socket;
     this.remoteAddress = withoutMapping(socket.remoteAddress ?? '');
     this.remotePort = socket.remotePort ?? 0;
@@ -120,10 +163,11 @@ class TcpConnection implements TransportConnection {
   start(events: TransportEvents): void {
     const socket = this.socket;
     this.events = events;
-    socket.on('data', onData);
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
     socket.on('close', onClose);
+    if (this.isSharing) socket.resume();
+    else socket.on('data', onData);
     if (socket.closed) this.closed();
   }
 
@@ -176,11 +220,13 @@ export const tcpTransport: Transport = {
   async listen(options, accept, failed) {
     const server = net.createServer({
       noDelay: true,
+      pauseOnConnect: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       highWaterMark: WRITE_HIGH_WATER_BYTES,
     });
-    server.on('connection', (socket) => accept(new TcpConnection(socket)));
+    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    server.on('connection', (socket) => accept(new TcpConnection(socket, buffer)));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: options.host, port: options.port, backlog: options.backlog }, () => {

@@ -17,11 +17,15 @@ const FIRST_PART_BYTES = 1024 * 1024;
 export type AllocateFrame = (sizeBytes: number, frameBytes: number) => Buffer;
 
 const allocateSlow: AllocateFrame = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes);
+const leaveToCollector = () => {};
 
 export class Framer {
   /** Larger frames are refused; may be changed between two frames. */
   maxFrameBytes: number;
   readonly #allocate: AllocateFrame;
+  readonly #discard: (part: Buffer) => void;
+  #chunk: Buffer | undefined;
+  #at = 0;
   /** The length as far as it has come. */
   #sizeBytesRead = 0;
   #size = 0;
@@ -29,9 +33,15 @@ export class Framer {
   #frame: Buffer | undefined;
   #filled = 0;
 
-  constructor(maxFrameBytes: number, allocate: AllocateFrame = allocateSlow) {
+  /** `discard` is given the first part of a frame once its bytes are in the whole frame's memory. */
+  constructor(
+    maxFrameBytes: number,
+    allocate: AllocateFrame = allocateSlow,
+    discard: (part: Buffer) => void = leaveToCollector,
+  ) {
     this.maxFrameBytes = maxFrameBytes;
     this.#allocate = allocate;
+    this.#discard = discard;
   }
 
   /** Bytes that have come of the frame that is not whole yet. */
@@ -44,21 +54,55 @@ export class Framer {
     return this.#frame?.length ?? 0;
   }
 
+  /** Whether a chunk was given that `next` has not used up. */
+  get hasInput(): boolean {
+    return this.#chunk !== undefined;
+  }
+
+  /** Gives the chunk that `next` takes frames out of; the one before must be used up. */
+  feed(chunk: Buffer): void {
+    if (this.#chunk !== undefined) throw new Error('a chunk was given before the last was used up');
+    this.#chunk = chunk;
+    this.#at = 0;
+  }
+
   /**
-   * Takes a chunk and yields the frames that are now whole. It must be run to its end; who stops
-   * before gives the connection up. Throws MalformedFrame, after the frames before, at a length
-   * that is not positive or above the limit: what follows cannot be read.
+   * The next frame that is whole; undefined once the chunk is used up. Throws MalformedFrame at a
+   * length that is not positive or above the limit: what follows cannot be read.
    */
-  *push(chunk: Buffer): Generator<Buffer, void, undefined> {
-    let at = 0;
-    while (at < chunk.length) {
+  next(): Buffer | undefined {
+    const chunk = this.#chunk;
+    if (chunk === undefined) return undefined;
+    while (this.#at < chunk.length) {
       if (this.#frame === undefined) {
-        at = this.#readSize(chunk, at);
+        this.#at = this.#readSize(chunk, this.#at);
         continue;
       }
-      at = this.#fill(this.#frame, chunk, at);
-      if (this.#filled === this.#size) yield this.#takeFrame();
+      this.#at = this.#fill(this.#frame, chunk, this.#at);
+      if (this.#filled === this.#size) return this.#takeFrame();
     }
+    this.#chunk = undefined;
+    return undefined;
+  }
+
+  /** The chunk's memory is about to be used otherwise: what is left of it is copied. */
+  keep(): void {
+    if (this.#chunk === undefined) return;
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#at));
+    this.#at = 0;
+  }
+
+  /** Forgets the chunk and the frame that was coming: nothing more is read. */
+  drop(): void {
+    this.#chunk = undefined;
+    this.#frame = undefined;
+    this.#filled = 0;
+  }
+
+  /** All frames that are whole with one more chunk. To be run to its end. */
+  *push(chunk: Buffer): Generator<Buffer, void, undefined> {
+    this.feed(chunk);
+    for (let frame = this.next(); frame !== undefined; frame = this.next()) yield frame;
   }
 
   #readSize(chunk: Buffer, from: number): number {
@@ -69,6 +113,7 @@ export class Framer {
     }
     if (this.#sizeBytesRead < FRAME_SIZE_BYTES) return at;
     if (this.#size <= 0 || this.#size > this.maxFrameBytes) {
+      this.#chunk = undefined;
       throw new MalformedFrame(`frame of ${this.#size} bytes, ${this.maxFrameBytes} are allowed`);
     }
     this.#frame = this.#allocate(Math.min(this.#size, FIRST_PART_BYTES), this.#size);
@@ -81,6 +126,7 @@ export class Framer {
       room = this.#allocate(this.#size, this.#size);
       room.set(frame);
       this.#frame = room;
+      this.#discard(frame);
     }
     const until = Math.min(chunk.length, from + room.length - this.#filled);
     chunk.copy(room, this.#filled, from, until);

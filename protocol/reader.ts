@@ -39,6 +39,13 @@ export function int64Of(high: number, low: number): number {
   return value < Number.MIN_SAFE_INTEGER ? Number.MIN_SAFE_INTEGER : value;
 }
 
+/** In memory of its own: a value that is kept must not keep what lies around it. */
+function copyOf(slice: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(slice.length);
+  slice.copy(copy);
+  return copy;
+}
+
 export class Reader {
   readonly buffer: Buffer;
   /** Position of the next byte. */
@@ -182,38 +189,41 @@ export class Reader {
     return uuidOf(this.buffer, this.take(16));
   }
 
+  /** Bytes of their own; only records stay a slice of what is read. */
   bytes(): Buffer {
-    return this.#slice(this.present(this.int32(), 'byte field'));
+    return copyOf(this.records());
   }
 
   nullableBytes(): Buffer | null {
+    const slice = this.nullableRecords();
+    return slice === null ? null : copyOf(slice);
+  }
+
+  compactBytes(): Buffer {
+    return copyOf(this.compactRecords());
+  }
+
+  compactNullableBytes(): Buffer | null {
+    const slice = this.compactNullableRecords();
+    return slice === null ? null : copyOf(slice);
+  }
+
+  records(): Buffer {
+    return this.#slice(this.present(this.int32(), 'byte field'));
+  }
+
+  nullableRecords(): Buffer | null {
     const length = this.int32();
     return length === -1 ? null : this.#slice(length);
   }
 
-  compactBytes(): Buffer {
+  compactRecords(): Buffer {
     return this.#slice(this.present(this.unsignedVarint() - 1, 'byte field'));
   }
 
-  compactNullableBytes(): Buffer | null {
+  compactNullableRecords(): Buffer | null {
     const length = this.unsignedVarint() - 1;
     return length === -1 ? null : this.#slice(length);
-  }
-
-  records(): Buffer {
-    return this.bytes();
-  }
-
-  nullableRecords(): Buffer | null {
-    return this.nullableBytes();
-  }
-
-  compactRecords(): Buffer {
-    return this.compactBytes();
-  }
-
-  compactNullableRecords(): Buffer | null {
-    return this.compactNullableBytes();
   }
 
   /** Number of elements, -1 for null; `elementBytes` is the least that one can take. */

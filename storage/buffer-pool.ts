@@ -6,15 +6,20 @@
 const SMALLEST = 4 * 1024;
 const LARGEST = 4 * 1024 * 1024;
 
-/** Free buffers by size class (powers of two from 4 KiB to 4 MiB), up to a limit kept. */
+/** Free buffers by size class (powers of two up to 4 MiB), up to a limit kept. */
 export class BufferPool {
   readonly #free = new Map<number, Buffer[]>();
   readonly #keepBytes: number;
+  readonly #smallest: number;
   #freeBytes = 0;
 
-  /** `keepBytes`: free buffers beyond this are left to the collector. */
-  constructor(keepBytes: number) {
+  /**
+   * `keepBytes`: free buffers beyond this are left to the collector; `smallest`: the smallest size
+   * class, a power of two.
+   */
+  constructor(keepBytes: number, smallest = SMALLEST) {
     this.#keepBytes = keepBytes;
+    this.#smallest = smallest;
   }
 
   /** Bytes of free buffers kept. */
@@ -25,7 +30,7 @@ export class BufferPool {
   /** A buffer of at least so many bytes with whatever contents; above 4 MiB of just that size. */
   acquire(bytes: number): Buffer {
     if (bytes > LARGEST) return Buffer.allocUnsafeSlow(bytes);
-    let size = SMALLEST;
+    let size = this.#smallest;
     while (size < bytes) size *= 2;
     const buffer = this.#free.get(size)?.pop();
     if (buffer === undefined) return Buffer.allocUnsafeSlow(size);
@@ -36,7 +41,7 @@ export class BufferPool {
   /** Takes back a whole buffer that nobody uses any more. */
   release(buffer: Buffer): void {
     const size = buffer.length;
-    const isPooled = size >= SMALLEST && size <= LARGEST && (size & (size - 1)) === 0;
+    const isPooled = size >= this.#smallest && size <= LARGEST && (size & (size - 1)) === 0;
     if (!isPooled || this.#freeBytes + size > this.#keepBytes) return;
     const free = this.#free.get(size);
     if (free === undefined) this.#free.set(size, [buffer]);

@@ -1,8 +1,7 @@
 /**
  * The data of a partition that is only in memory: sealed chunks, oldest first, and one open chunk.
- * A chunk is a list of extents; batches are copied one behind the other into an extent, or, when
- * large, stay in the frame they came in. Nothing moves once it is in, so readers and writers share
- * the bytes.
+ * A chunk is a list of extents, into which batches are copied one behind the other: the frames they
+ * came in are used again. Nothing moves once it is in, so readers and writers share the bytes.
  */
 
 import type { BatchHeader } from '../protocol/record-batch.ts';
@@ -51,8 +50,7 @@ export class Chunk {
   }
 
   /**
-   * Takes a batch whose offset is assigned. `pool` gives the extents. A batch that fills at least
-   * a quarter of its memory, and is too large for an extent worth sharing, is kept where it is.
+   * Takes a copy of a batch whose offset is assigned; `pool` gives the extents.
    */
   append(
     batch: Buffer,
@@ -61,24 +59,12 @@ export class Chunk {
     pool: BufferPool,
     limit: number,
   ): TailBatch {
-    const adopts = batch.length >= limit / 4 && batch.length * 4 >= batch.buffer.byteLength;
-    const entry = adopts
-      ? this.#adopt(batch, header, epoch)
-      : this.#copy(batch, header, epoch, pool, limit);
+    const entry = this.#copy(batch, header, epoch, pool, limit);
     this.batches.push(entry);
     this.endOffset = entry.lastOffset + 1;
     this.sizeBytes += entry.sizeBytes;
     this.heldBytes += ENTRY_BYTES;
     return entry;
-  }
-
-  #adopt(batch: Buffer, header: BatchHeader, epoch: number): TailBatch {
-    const extent = new SharedBuffer(batch, undefined);
-    this.#extents.push(extent);
-    this.heldBytes += batch.buffer.byteLength;
-    // What follows must not be put behind a frame: the next batch starts an extent of its own.
-    this.#used = batch.length;
-    return entryOf(batch, header, this.endOffset, epoch, extent);
   }
 
   #copy(

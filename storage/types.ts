@@ -137,9 +137,8 @@ export interface PartitionLogView {
 
   /**
    * Takes one checked batch: assigns offset and epoch in place, remembers producer and epoch, puts
-   * it into the memory tail and into this turn's journal group. Never waits. `ownFrame`: the batch
-   * fills at least a quarter of its buffer, which may be kept alive instead of copied.
-   * Throws LogFailed when writing to this log has failed before.
+   * it into the memory tail and into this turn's journal group. Never waits;
+   * the batch is copied. Throws LogFailed when writing to this log has failed before.
    */
   append(batch: Buffer, header: BatchHeader, nowMs: number): AppendResult;
 

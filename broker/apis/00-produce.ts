@@ -128,6 +128,7 @@ export const produce = api({
   response: ProduceResponse,
   memory: () => DECODED_BYTES,
   largestFrameBytes: Number.POSITIVE_INFINITY,
+  keepsFrame: true,
   handle(context, request) {
     const parts = makeParts(context, request);
     const acks = isAcks(request.acks) ? request.acks : 1;

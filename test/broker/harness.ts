@@ -18,6 +18,7 @@ import { decodeResponse, encodeRequest } from '../../protocol/header.ts';
 import { HeartbeatRequest, HeartbeatResponse } from '../../protocol/messages/heartbeat.ts';
 import { LeaveGroupRequest, LeaveGroupResponse } from '../../protocol/messages/leave-group.ts';
 import type { Logger, Random } from '../../storage/env.ts';
+import { PoisoningFrames } from '../sim/frames.ts';
 import { SimulatedNetwork, type SimulatedNetworkOptions } from '../sim/transport.ts';
 
 export interface LogLine {
@@ -115,6 +116,7 @@ export async function startServer(handle: Handler, setup: Setup = {}) {
     network,
     setup.apis ?? fakeApis(handle),
     setup.mostConnections,
+    new PoisoningFrames(),
   );
   const listener = { name: 'PLAINTEXT', host: '127.0.0.1', port: 0 };
   const { port } = await server.listen(listener, undefined);
@@ -137,7 +139,7 @@ export class FrameClient implements TransportEvents {
   }
 
   data(chunk: Buffer): void {
-    this.chunks.push(chunk);
+    this.chunks.push(Buffer.from(chunk));
     this.frames.push(...this.framer.push(chunk));
   }
 

@@ -20,7 +20,7 @@ async function accepted() {
     (connection) => {
       ends.push(connection);
       connection.start({
-        data: (chunk) => chunks.push(chunk),
+        data: (chunk) => chunks.push(Buffer.from(chunk)),
         drained: () => {
           told.drained += 1;
         },
@@ -54,6 +54,52 @@ t.test('bytes go both ways, several buffers in order', async (t) => {
   end.end();
   await until(() => told.gone === 1);
   client.destroy();
+  await listener.close();
+});
+
+t.test('all sockets are read into the same memory', async (t) => {
+  const memory = new Set<ArrayBufferLike>();
+  let gone = 0;
+  const listener = await tcpTransport.listen(
+    ANY_PORT,
+    (connection) =>
+      connection.start({
+        data: (chunk) => memory.add(chunk.buffer),
+        drained: () => {},
+        gone: () => {
+          gone += 1;
+        },
+      }),
+    fail,
+  );
+  const clients = Array.from({ length: 3 }, () => net.connect(listener.port, '127.0.0.1'));
+  let bytesIn = 0;
+  for (const client of clients) {
+    client.on('data', (chunk) => {
+      bytesIn += chunk.length;
+    });
+    client.write('a');
+  }
+  await until(() => memory.size > 0);
+  for (const client of clients) client.end();
+  await until(() => gone === 3);
+  t.equal(memory.size, 1);
+  t.equal(bytesIn, 0);
+  await listener.close();
+});
+
+t.test('a socket that is paused is not read, and goes on where it was', async (t) => {
+  const { end, told, client, listener } = await accepted();
+  client.write('first');
+  await until(() => told.bytes().toString() === 'first');
+  end.pause();
+  client.write(Buffer.alloc(16 * 1024 * 1024));
+  await until(() => client.writableLength > 0);
+  t.equal(told.bytes().length, 5);
+  end.resume();
+  await until(() => told.bytes().length === 5 + 16 * 1024 * 1024);
+  client.destroy();
+  await until(() => told.gone === 1);
   await listener.close();
 });
 
@@ -119,7 +165,7 @@ t.test('the network in memory carries bytes whole and in order', async (t) => {
     let gone = 0;
     const listener = await network.listen(ANY_PORT, (connection) => {
       connection.start({
-        data: (chunk) => received.push(chunk),
+        data: (chunk) => received.push(Buffer.from(chunk)),
         drained: () => {},
         gone: () => {
           gone += 1;

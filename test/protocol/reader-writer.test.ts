@@ -226,11 +226,13 @@ t.test('an array count is held against the bytes its elements need', async (t) =
   t.throws(() => new Reader(frame).arrayCount(5), MalformedFrame);
 });
 
-t.test('a slice keeps to its frame and is not copied', async (t) => {
+t.test('bytes that are read are copied, records are not', async (t) => {
   const frame = Buffer.from([0, 0, 0, 2, 7, 8, 9]);
+  const copy = new Reader(frame).bytes();
   const r = new Reader(frame);
-  const slice = r.bytes();
+  const slice = r.records();
   frame[4] = 1;
+  t.strictSame(copy, Buffer.of(7, 8));
   t.strictSame(slice, Buffer.of(1, 8));
   t.equal(r.bytesLeft, 1);
 });

@@ -203,6 +203,8 @@ class SimulatedConnection implements TransportConnection {
     else this.incoming[0] = first.subarray(length);
     this.incomingBytes -= chunk.length;
     this.events?.data(chunk);
+    // The real one reads the next bytes into the same memory.
+    chunk.fill(0xdb);
     this.peer?.push();
     this.deliver();
   }

@@ -18,6 +18,7 @@ import type {
 import type { Clock, Disk, Logger, Timer } from '../../storage/env.ts';
 import { SimClock } from './clock.ts';
 import { ProcessEnded, SimDisk } from './disk.ts';
+import { PoisoningFrames } from './frames.ts';
 import { SeededRandom } from './random.ts';
 import { SimulatedNetwork } from './transport.ts';
 
@@ -149,6 +150,7 @@ class Life {
         log: this.#log(),
       },
       transport: this.#transport(),
+      frames: new PoisoningFrames(),
       openCodecs: () => new InlineCodecs(),
       openHttp: () => Promise.reject(new Error('there is no HTTP in this world')),
     };
