@@ -166,14 +166,14 @@ function writeBlob(target: Buffer, at: number, blob: Buffer | null): number {
   return start + blob.copy(target, start);
 }
 
-function varintBytes(value: number): number {
+export function varintBytes(value: number): number {
   let raw = ((value << 1) ^ (value >> 31)) >>> 0;
   let bytes = 1;
   for (; raw >= 0x80; raw >>>= 7) bytes++;
   return bytes;
 }
 
-function writeVarint(target: Buffer, start: number, value: number): number {
+export function writeVarint(target: Buffer, start: number, value: number): number {
   let raw = ((value << 1) ^ (value >> 31)) >>> 0;
   let at = start;
   for (; raw >= 0x80; raw >>>= 7) target[at++] = (raw & 0x7f) | 0x80;
@@ -186,13 +186,13 @@ function zigzag(value: number): number {
   return value < 0 ? -value * 2 - 1 : value * 2;
 }
 
-function varlongBytes(value: number): number {
+export function varlongBytes(value: number): number {
   let bytes = 1;
   for (let raw = zigzag(value); raw >= 0x80; raw = Math.floor(raw / 128)) bytes++;
   return bytes;
 }
 
-function writeVarlong(target: Buffer, start: number, value: number): number {
+export function writeVarlong(target: Buffer, start: number, value: number): number {
   let raw = zigzag(value);
   let at = start;
   for (; raw >= 0x80; raw = Math.floor(raw / 128)) target[at++] = (raw % 128) | 0x80;

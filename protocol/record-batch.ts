@@ -43,10 +43,12 @@ const PRODUCER_EPOCH = 51;
 const BASE_SEQUENCE = 53;
 const RECORD_COUNT = 57;
 
+const CODEC_BITS = 0x07;
 const LOG_APPEND_TIME_BIT = 0x08;
 const TRANSACTIONAL_BIT = 0x10;
 const CONTROL_BIT = 0x20;
-const DELETE_HORIZON_BIT = 0x40;
+/** Set where baseTimestamp is the time from which the marks of deleted keys may go. */
+export const DELETE_HORIZON_BIT = 0x40;
 
 /** Codec numbers as they stand in the attributes. */
 export const Codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
@@ -109,7 +111,7 @@ export function recordCount(buffer: Buffer, at: number): number {
 }
 
 export function codec(buffer: Buffer, at: number): number {
-  return attributes(buffer, at) & 0x07;
+  return attributes(buffer, at) & CODEC_BITS;
 }
 
 export function isLogAppendTime(buffer: Buffer, at: number): boolean {
@@ -122,6 +124,11 @@ export function isTransactional(buffer: Buffer, at: number): boolean {
 
 export function isControl(buffer: Buffer, at: number): boolean {
   return (attributes(buffer, at) & CONTROL_BIT) !== 0;
+}
+
+/** Attributes of a batch without records: of no codec, and without a horizon. */
+export function emptiedAttributes(buffer: Buffer, at: number): number {
+  return attributes(buffer, at) & ~(CODEC_BITS | DELETE_HORIZON_BIT);
 }
 
 /** The header of a batch as values. */
@@ -164,7 +171,7 @@ export function readBatchHeader(buffer: Buffer, at: number): BatchHeader {
     lastOffset: base + delta,
     sizeBytes: batchBytes(buffer, at),
     leaderEpoch: leaderEpoch(buffer, at),
-    codec: bits & 0x07,
+    codec: bits & CODEC_BITS,
     logAppendTime: (bits & LOG_APPEND_TIME_BIT) !== 0,
     transactional: (bits & TRANSACTIONAL_BIT) !== 0,
     control: (bits & CONTROL_BIT) !== 0,
@@ -205,6 +212,25 @@ export function assignAppendTime(buffer: Buffer, at: number, timestamp: number):
 /** Corrects the largest timestamp, which the header may have wrong, and sums the batch anew. */
 export function assignMaxTimestamp(buffer: Buffer, at: number, timestamp: number): void {
   writeInt64(buffer, timestamp, at + MAX_TIMESTAMP);
+  buffer.writeUInt32BE(computeCrc(buffer, at), at + CRC);
+}
+
+/** What changes of a header when records of its batch go. */
+export interface BatchChange {
+  readonly sizeBytes: number;
+  readonly attributes: number;
+  readonly baseTimestamp: number;
+  readonly maxTimestamp: number;
+  readonly recordCount: number;
+}
+
+/** Gives a batch other records, which stand behind its header already, and sums it anew. */
+export function changeBatch(buffer: Buffer, at: number, change: BatchChange): void {
+  buffer.writeInt32BE(change.sizeBytes - LOG_OVERHEAD, at + 8);
+  buffer.writeInt16BE(change.attributes, at + ATTRIBUTES);
+  writeInt64(buffer, change.baseTimestamp, at + BASE_TIMESTAMP);
+  writeInt64(buffer, change.maxTimestamp, at + MAX_TIMESTAMP);
+  buffer.writeInt32BE(change.recordCount, at + RECORD_COUNT);
   buffer.writeUInt32BE(computeCrc(buffer, at), at + CRC);
 }
 

@@ -1,0 +1,94 @@
+/** The hash of keys against its published values, and the map against one of JavaScript's own. */
+
+import fc from 'fast-check';
+import t from 'tap';
+import { KeyHash } from '../../../storage/cleaner/key-hash.ts';
+import { ENTRY_BYTES, OffsetMap } from '../../../storage/cleaner/offset-map.ts';
+
+const SECRET = Buffer.alloc(16);
+[0x833d3433, 0x009f389f, 0x2398e64f, 0x417acf39].forEach((word, index) => {
+  SECRET.writeUInt32LE(word, index * 4);
+});
+
+t.test('the hash is Chaskey, as its authors have it', async (t) => {
+  const message = Buffer.from(Array.from({ length: 64 }, (_, index) => index));
+  const hash = new KeyHash(SECRET);
+  const words = (length: number) => {
+    hash.hash(message, 0, length);
+    return [hash.h0, hash.h1, hash.h2, hash.h3].map((word) => word >>> 0);
+  };
+  t.same(words(0), [0x792e8fe5, 0x75ce87aa, 0x2d1450b5, 0x1191970b]);
+  t.same(words(1), [0x13a9307b, 0x50e62c89, 0x4577bd88, 0xc0bbdc18]);
+  t.same(words(2), [0x55df8922, 0x2c7ff577, 0x73809ef4, 0x4e5084c0]);
+});
+
+t.test('keys of all lengths have hashes of their own, wherever they lie', async (t) => {
+  const hash = new KeyHash(SECRET);
+  const seen = new Set<string>();
+  const bytes = Buffer.alloc(200);
+  for (let length = 0; length <= 100; length++) {
+    hash.hash(bytes, 0, length);
+    const here = [hash.h0, hash.h1, hash.h2, hash.h3].join();
+    hash.hash(bytes, 77, length);
+    t.equal([hash.h0, hash.h1, hash.h2, hash.h3].join(), here);
+    seen.add(here);
+  }
+  t.equal(seen.size, 101);
+});
+
+t.test('it knows the last offset of each key', async (t) => {
+  const puts = fc.array(fc.tuple(fc.string({ maxLength: 40 }), fc.nat(3)), { maxLength: 400 });
+  fc.assert(
+    fc.property(puts, fc.nat(2 ** 40), (keys, baseOffset) => {
+      const map = new OffsetMap({ maxBytes: 1 << 20, loadFactor: 0.9, baseOffset, secret: SECRET });
+      const model = new Map<string, number>();
+      let offset = baseOffset;
+      for (const [key, gap] of keys) {
+        offset += gap;
+        const bytes = Buffer.from(key);
+        if (!map.put(bytes, 0, bytes.length, offset)) return false;
+        model.set(key, offset);
+        offset++;
+      }
+      if (map.size !== model.size) return false;
+      const other = Buffer.from('a key that is not there, and longer than all');
+      if (map.get(other, 0, other.length) !== -1) return false;
+      return [...model].every(([key, last]) => {
+        const bytes = Buffer.from(`..${key}`);
+        return map.get(bytes, 2, bytes.length - 2) === last;
+      });
+    }),
+  );
+});
+
+t.test('its memory is bounded, and what it holds it knows', async (t) => {
+  const maxBytes = 300_000;
+  const map = new OffsetMap({ maxBytes, loadFactor: 0.9, baseOffset: 7, secret: SECRET });
+  const keyOf = (index: number) => Buffer.from(`key ${index}`);
+  let count = 0;
+  while (map.put(keyOf(count), 0, keyOf(count).length, 7 + count)) count++;
+  t.equal(map.size, count);
+  t.ok(map.heldBytes <= maxBytes, `${map.heldBytes} bytes`);
+  t.ok(count > (maxBytes / ENTRY_BYTES) * 0.8, `${count} keys`);
+  for (let index = 0; index < count; index++) {
+    const key = keyOf(index);
+    if (map.get(key, 0, key.length) !== 7 + index) t.fail(`key ${index}`);
+  }
+  t.ok(map.put(keyOf(3), 0, keyOf(3).length, 1_000_000), 'a key that is there has its place');
+  t.equal(map.get(keyOf(3), 0, keyOf(3).length), 1_000_000);
+});
+
+t.test('a map of hardly any memory takes a key all the same', async (t) => {
+  const map = new OffsetMap({ maxBytes: 1, loadFactor: 0.1, baseOffset: 0, secret: SECRET });
+  t.ok(map.put(Buffer.from('a'), 0, 1, 0));
+  t.notOk(map.put(Buffer.from('b'), 0, 1, 1));
+  t.ok(map.put(Buffer.from('a'), 0, 1, 2));
+  t.equal(map.get(Buffer.from('a'), 0, 1), 2);
+});
+
+t.test('offsets too far from the first end the pass', async (t) => {
+  const map = new OffsetMap({ maxBytes: 1000, loadFactor: 0.9, baseOffset: 10, secret: SECRET });
+  t.ok(map.put(Buffer.from('a'), 0, 1, 10 + 0xffff_fffe));
+  t.equal(map.get(Buffer.from('a'), 0, 1), 10 + 0xffff_fffe);
+  t.notOk(map.put(Buffer.from('a'), 0, 1, 10 + 0xffff_ffff));
+});
