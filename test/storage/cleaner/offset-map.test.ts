@@ -36,7 +36,7 @@ t.test('keys of all lengths have hashes of their own, wherever they lie', async 
   t.equal(seen.size, 101);
 });
 
-t.test('it knows the last offset of each key', async (t) => {
+t.test('it knows the last offset of each key', async () => {
   const puts = fc.array(fc.tuple(fc.string({ maxLength: 40 }), fc.nat(3)), { maxLength: 400 });
   fc.assert(
     fc.property(puts, fc.nat(2 ** 40), (keys, baseOffset) => {
