@@ -10,6 +10,7 @@ import path from 'node:path';
 import { hostIdOf } from '../protocol/host-id.ts';
 import { CorruptLog } from '../storage/errors.ts';
 import { METADATA_TOPIC, openStore, type Store } from '../storage/store.ts';
+import type { StoreEvents } from '../storage/store-events.ts';
 import type { Codecs } from './codec-pool.ts';
 import type { Config } from './config.ts';
 import { ConfigChanges } from './config-changes.ts';
@@ -61,7 +62,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
 
   const logs = await openStore(env, config.storeOptions(), {
     inflate: (codec, payload) => inflate(codecs, codec, payload),
-    events: syncEvents(metrics),
+    events: storeEvents(metrics),
   });
   closers.add(() => logs.close());
   memory.attachStorage(
@@ -133,12 +134,16 @@ async function inflate(codecs: Codecs, codec: number, payload: Buffer): Promise<
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-function syncEvents(metrics: Metrics) {
+function storeEvents(metrics: Metrics): StoreEvents {
   const journal = metrics.histogram('sync_seconds', 'journal');
   const segment = metrics.histogram('sync_seconds', 'segment');
   return {
-    onJournalSync: (durationMs: number) => journal.record(durationMs / 1000),
-    onSegmentSync: (durationMs: number) => segment.record(durationMs / 1000),
+    onJournalSync: (durationMs) => journal.record(durationMs / 1000),
+    onSegmentSync: (durationMs) => segment.record(durationMs / 1000),
+    onExpired: (reason, segments, sizeBytes) => {
+      metrics.counter('retention_segments_deleted_total', reason).add(segments);
+      metrics.counter('retention_bytes_deleted_total', reason).add(sizeBytes);
+    },
   };
 }
 
@@ -158,6 +163,7 @@ function exposeGauges({ metrics, memory, topics, env }: Services, logs: Store): 
   metrics.gauge('journal_limit_bytes').from(() => logs.gauges().journalLimitBytes);
   metrics.gauge('logs').from(() => logs.gauges().logs);
   metrics.gauge('failed_logs').from(() => logs.gauges().failedLogs);
+  metrics.gauge('retention_suspended').from(() => Number(logs.gauges().isRetentionSuspended));
   metrics.gauge('topics').from(() => topics.count);
   metrics.gauge('partitions').from(() => topics.partitionCount);
   metrics.gauge('start_seconds').set(env.clock.now() / 1000);

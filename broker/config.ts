@@ -221,6 +221,7 @@ export class Config {
       produceHoldMaxMs: this.get('produce.hold.max.ms'),
       checkpointIntervalMs: this.get('log.flush.offset.checkpoint.interval.ms'),
       linksLocated: this.get('slice.location.base.url') !== null,
+      retentionCheckMs: this.get('log.retention.check.interval.ms'),
       metadata: this.#metadataLogOptions(),
     };
   }
@@ -231,6 +232,9 @@ export class Config {
     return {
       ...defaults,
       segmentBytes: this.get('metadata.log.segment.bytes'),
+      // Whatever topics are told by default: all of it is needed.
+      deletes: false,
+      compacts: false,
       visibility: 'durable',
     };
   }

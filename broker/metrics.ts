@@ -135,6 +135,16 @@ export const METRICS = {
   sync_seconds: histogram('Duration of fsyncs, by what was synced.', { labels: ['file'] }),
   logs: gauge('count', 'Partition logs open.'),
   failed_logs: gauge('count', 'Partition logs that take nothing since writing to them failed.'),
+  retention_segments_deleted_total: counter('count', 'Segments deleted by retention, by reason.', {
+    labels: ['reason'],
+  }),
+  retention_bytes_deleted_total: counter('bytes', 'Bytes deleted by retention, by reason.', {
+    labels: ['reason'],
+  }),
+  retention_suspended: gauge(
+    'count',
+    'Whether retention by time is suspended, since the clock has jumped.',
+  ),
 
   // Groups and topics.
   topics: gauge('count', 'Topics, internal ones included.'),

@@ -31,26 +31,36 @@ export class PeriodicChore implements Chore {
   readonly #env: Env;
   readonly #name: string;
   readonly #intervalMs: number;
+  #delayMs: number;
   readonly #run: () => void | Promise<void>;
   #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  constructor(env: Env, name: string, intervalMs: number, run: () => void | Promise<void>) {
+  /** `firstMs`: before the first run, where that is not the interval. */
+  constructor(
+    env: Env,
+    name: string,
+    intervalMs: number,
+    run: () => void | Promise<void>,
+    firstMs = intervalMs,
+  ) {
     this.#env = env;
     this.#name = name;
     this.#intervalMs = intervalMs;
+    this.#delayMs = firstMs;
     this.#run = run;
   }
 
   start(): void {
     if (this.#isStopped) return;
-    this.#timer = this.#env.clock.setTimer(this.#intervalMs, () => {
+    this.#timer = this.#env.clock.setTimer(this.#delayMs, () => {
       this.#running = this.#runOnce();
     });
   }
 
   async #runOnce(): Promise<void> {
+    this.#delayMs = this.#intervalMs;
     try {
       await this.#run();
     } catch (error) {

@@ -7,6 +7,7 @@
  * Readers see up to the mark of the topic's visibility.
  */
 
+import { NO_TIMESTAMP } from '../protocol/record-batch.ts';
 import { OffsetOutOfRange } from './errors.ts';
 import { LogReader } from './log-reader.ts';
 import { LogWriter, type OpenedLog } from './log-writer.ts';
@@ -35,6 +36,11 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
 
   get logStartOffset(): number {
     return this.#logStart;
+  }
+
+  /** What a transaction wrote that is open still may have been deleted since. */
+  override get lastStableOffset(): number {
+    return Math.max(super.lastStableOffset, this.#logStart);
   }
 
   get sizeBytes(): number {
@@ -116,11 +122,58 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     const start = this.#logStart;
     // Asked for again after a failure, it is only done when it is recorded.
     if (this.#recordedLogStart < start) {
-      await this.path.saveLogStart();
-      this.#recordedLogStart = Math.max(this.#recordedLogStart, start);
-      this.epochs.truncateFromStart(start);
-      await this.segments.deleteSegmentsBelow(start);
+      await this.#recordLogStart(start);
+      await this.#deleteSegmentsBelow(start, true);
     }
     return this.#logStart;
+  }
+
+  /**
+   * Retention: the segments below an offset at or below the high watermark go. Where a full disk
+   * cannot take the new log start they go all the same, or it would stay full.
+   */
+  async dropSegmentsBefore(offset: number): Promise<void> {
+    if (!this.segments.hasSegmentsBelow(offset)) return;
+    this.#logStart = Math.max(this.#logStart, offset);
+    let isRecorded = true;
+    try {
+      if (this.#recordedLogStart < offset) await this.#recordLogStart(offset);
+    } catch (error) {
+      isRecorded = false;
+      const { topic, partition } = this;
+      const facts = { err: error, topic, partition, logStartOffset: offset };
+      this.path.env.log.warn(
+        facts,
+        'a log start could not be recorded; its segments go one by one',
+      );
+    }
+    await this.#deleteSegmentsBelow(offset, isRecorded);
+  }
+
+  async #recordLogStart(start: number): Promise<void> {
+    await this.path.saveLogStart();
+    this.#recordedLogStart = Math.max(this.#recordedLogStart, start);
+  }
+
+  async #deleteSegmentsBelow(offset: number, isRecorded: boolean): Promise<void> {
+    this.epochs.truncateFromStart(offset);
+    if (!this.segments.hasSegmentsBelow(offset)) return;
+    await this.path.saveProducers(this);
+    await this.segments.deleteSegmentsBelow(offset, isRecorded);
+  }
+
+  /** What is in memory and not persisted, as retention sees it. */
+  memoryExtent(): { readonly sizeBytes: number; newestMs(): number } {
+    return { sizeBytes: this.tail.sizeBytes, newestMs: () => this.#newestInMemory() };
+  }
+
+  /** Now where no record has a time. */
+  #newestInMemory(): number {
+    let newest = NO_TIMESTAMP;
+    this.tail.forEachFrom(0, ({ maxTimestamp }) => {
+      newest = Math.max(newest, maxTimestamp);
+      return true;
+    });
+    return newest > NO_TIMESTAMP ? newest : this.path.env.clock.now();
   }
 }

@@ -50,17 +50,27 @@ export async function restoreProducers(
   return states;
 }
 
-/** Writes a snapshot of the state, and removes those that are older than the last two. */
-export async function saveProducers(
-  env: Env,
-  { segments, flushedProducers, persistedOffset }: LogWriter,
-): Promise<void> {
-  const { folder } = segments;
+/** A state to be written: its file's contents, which speak of the batches below an offset. */
+export interface ProducerSnapshot {
+  readonly offset: number;
+  readonly contents: Buffer;
+}
+
+/** The state as it is; undefined in the middle of a flush, when it is ahead of what is synced. */
+export function takeProducers(log: LogWriter): ProducerSnapshot | undefined {
+  const { flushedProducers, persistedOffset } = log;
   const { endOffset: offset } = flushedProducers;
-  // In the middle of a flush the state is ahead of what is synced; the next time will do.
-  if (offset !== persistedOffset) return;
-  const states = flushedProducers;
-  await replaceFile(env.disk, snapshotFile(folder, offset), encodeSnapshot(states.entries()));
+  if (offset !== persistedOffset) return undefined;
+  return { offset, contents: encodeSnapshot(flushedProducers.entries()) };
+}
+
+/** Writes a snapshot, and removes those that are older than the last two. */
+export async function writeProducers(
+  env: Env,
+  folder: string,
+  { offset, contents }: ProducerSnapshot,
+): Promise<void> {
+  await replaceFile(env.disk, snapshotFile(folder, offset), contents);
   const offsets = await snapshotOffsets(env, folder);
   for (const old of offsets.slice(0, -SNAPSHOTS_KEPT)) {
     await env.disk.remove(snapshotFile(folder, old));

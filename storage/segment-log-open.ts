@@ -79,7 +79,9 @@ export class SegmentOpener {
       for (const segment of segments.splice(0)) await this.#removeFiles(segment.baseOffset);
       endOffset = logStartOffset;
     }
-    const replayFrom = Math.min(this.#replayFrom, endOffset);
+    // Of what retention took nothing can be replayed: the snapshots that it left speak of it.
+    const firstOffset = segments[0]?.baseOffset ?? endOffset;
+    const replayFrom = Math.max(firstOffset, Math.min(this.#replayFrom, endOffset));
     return { segments, startOffset: logStartOffset, replayFrom, snapshots };
   }
 

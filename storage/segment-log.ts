@@ -16,6 +16,7 @@ import { Generations } from './generations.ts';
 import { openLeft, openSegment } from './located.ts';
 import type { LogContext } from './log-context.ts';
 import type { LogFolder, Segment } from './segment.ts';
+import { newestTimestamp } from './segment-age.ts';
 import type { BatchExtent } from './segment-indexes.ts';
 import { type LogPlace, SegmentList } from './segment-list.ts';
 import { type KnownEnd, type OpenRequest, SegmentOpener } from './segment-log-open.ts';
@@ -43,8 +44,8 @@ export interface SegmentInfo {
   readonly endOffset: number;
   readonly sizeBytes: number;
   readonly isActive: boolean;
-  /** -1 when no record has a time. */
-  largestTimestamp(): Promise<number>;
+  /** The largest of its records; when the file was written last where none has a time. */
+  newestTimestamp(): Promise<number>;
 }
 
 export class SegmentLog {
@@ -144,7 +145,7 @@ export class SegmentLog {
       endOffset: segment.nextOffset,
       sizeBytes: segment.sizeBytes,
       isActive: segment === this.#list.active,
-      largestTimestamp: async () => (await segment.largestTimestamp()).timestamp,
+      newestTimestamp: () => newestTimestamp(this.#list.context, segment),
     }));
   }
 
@@ -332,15 +333,33 @@ export class SegmentLog {
     return found;
   }
 
-  /** Takes all segments that end at or below an offset out of the log; the last one stays. */
-  deleteSegmentsBelow(offset: number): Promise<void> {
+  /** Whether there are segments that `deleteSegmentsBelow` would take. */
+  hasSegmentsBelow(offset: number): boolean {
+    const second = this.#list.segments[1];
+    return second !== undefined && second.baseOffset <= offset;
+  }
+
+  /**
+   * Takes all segments that end at or below an offset out of the log; the last one stays. Where the
+   * new log start could not be recorded (`isRecorded`) each goes durably before the next does, so
+   * that a power cut leaves no hole.
+   */
+  deleteSegmentsBelow(offset: number, isRecorded = true): Promise<void> {
     return this.#queue.run(async () => {
       const { segments } = this.#list;
       let count = 0;
       while (count + 1 < segments.length && segments[count + 1]!.baseOffset <= offset) count++;
       if (count === 0) return;
-      await this.#generations.forget(segments.slice(0, count));
-      for (const segment of segments.splice(0, count)) await this.#remover.removeSegment(segment);
+      const gone = segments.slice(0, count);
+      if (isRecorded) await this.#generations.forget(gone);
+      else await this.#guard('sync', () => this.#writer.sync());
+      segments.splice(0, count);
+      for (const segment of gone) {
+        await this.#remover.removeSegment(segment);
+        if (!isRecorded) await this.#list.context.env.disk.syncDir(this.folder);
+      }
+      // A full disk may not take this either; no segment will begin at these offsets again.
+      if (!isRecorded) await this.#generations.forget(gone);
     });
   }
 

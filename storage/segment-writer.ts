@@ -80,10 +80,11 @@ export class SegmentWriter {
     const options = this.#list.options;
     const firstTimestamp =
       segment.sizeBytes === 0 ? batches[next]!.maxTimestamp : await segment.firstTimestamp();
-    let rollAt = firstTimestamp + options.segmentMs;
+    const rollMs = options.segmentMs - segment.rollJitterMs(options);
+    let rollAt = firstTimestamp + rollMs;
     if (firstTimestamp < 0) {
       const age = this.#list.context.env.clock.now() - segment.createdMs;
-      rollAt = age > options.segmentMs ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+      rollAt = age > rollMs ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     }
     const indexes = await segment.indexes();
     return indexes.room(batches, next, segment.sizeBytes, options, rollAt);

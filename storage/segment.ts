@@ -66,6 +66,8 @@ export class Segment implements CachedIndexes {
   readonly createdMs: number;
   /** Ranges known to be unreadable, by position. */
   readonly damage: Damage[] = [];
+  /** Its largest timestamp while it had that size; kept by storage/segment-age.ts. */
+  knownAge: { readonly sizeBytes: number; readonly newestMs: number } | undefined;
   /** `.deleted` once the segment has left the log. */
   suffix = '';
   isClosed: boolean;
@@ -80,6 +82,7 @@ export class Segment implements CachedIndexes {
   #indexes: SegmentIndexes | undefined;
   #loading: Promise<SegmentIndexes> | undefined;
   #areIndexesProven = false;
+  #jitter: number | undefined;
   #txns: TxnIndex | undefined;
   #hasTxnIndex: boolean;
   /** Batches in between have had their checksums checked by this process. */
@@ -253,6 +256,13 @@ export class Segment implements CachedIndexes {
       throw new CorruptLog(`${this.path}: ends at offset ${nextOffset}, not ${this.nextOffset}`);
     }
     this.isEndUnproven = false;
+  }
+
+  /** How much earlier than `segment.ms` this segment is rolled; drawn once. */
+  rollJitterMs({ segmentJitterMs, segmentMs }: LogOptions): number {
+    if (segmentJitterMs === 0) return 0;
+    this.#jitter ??= this.#context.env.random.fraction();
+    return Math.floor(this.#jitter * Math.min(segmentJitterMs, segmentMs));
   }
 
   #indexIntervalBytes = 4096;

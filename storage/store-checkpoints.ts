@@ -16,13 +16,15 @@ import {
 import type { Env } from './env.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { saveProducers } from './producer-restore.ts';
+import { type ProducerSnapshot, takeProducers, writeProducers } from './producer-restore.ts';
 import { partitionFolderName } from './segment-names.ts';
 
 /** A log's producers are saved when so much was persisted since the last time. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Recovery points are saved before their time when so much was persisted since the last time. */
 const CHECKPOINT_BYTES = 128 * 1024 * 1024;
+/** How long the end of a flush is waited for to save a log's producers. */
+const FLUSH_WAIT_MS = 5000;
 
 type FileName = typeof RECOVERY_POINTS_FILE | typeof LOG_START_OFFSETS_FILE;
 
@@ -41,6 +43,8 @@ export class StoreCheckpoints {
   /** Logs persisted to since the last checkpoint, with the bytes since their last snapshot. */
   readonly #changed = new Map<LogWriter, number>();
   #changedBytes = 0;
+  /** Who waits for the end of a log's flush, when its producers can be saved. */
+  readonly #awaitingFlush = new Map<LogWriter, () => void>();
   #saving: Promise<void> = Promise.resolve();
   /** Saves that have not begun: whoever asks meanwhile is served by them. */
   readonly #waiting = new Map<FileName, Promise<void>>();
@@ -76,6 +80,7 @@ export class StoreCheckpoints {
   persisted(log: LogWriter, sizeBytes: number): void {
     this.#changed.set(log, (this.#changed.get(log) ?? 0) + sizeBytes);
     this.#changedBytes += sizeBytes;
+    this.#awaitingFlush.get(log)?.();
     if (this.#changedBytes >= CHECKPOINT_BYTES) this.saveChanged();
   }
 
@@ -97,6 +102,34 @@ export class StoreCheckpoints {
   /** Saves everything that has changed; for a clean stop. */
   saveAll(): Promise<void> {
     return this.#inTurn(() => this.#save(0));
+  }
+
+  /**
+   * Saves a log's producers as they are, before batches go from which they could be known again.
+   * Without it a producer that comes back after a crash is taken for a new one.
+   */
+  async saveProducersOf(log: LogWriter): Promise<void> {
+    if (log.flushedProducers.size === 0) return;
+    try {
+      const snapshot = takeProducers(log) ?? (await this.#takeAfterFlush(log));
+      if (snapshot === undefined) throw new Error(`no flush has ended in ${FLUSH_WAIT_MS} ms`);
+      await this.#inTurn(() => writeProducers(this.#env, log.segments.folder, snapshot));
+    } catch (error) {
+      const facts = { err: error, folder: log.segments.folder };
+      this.#env.log.warn(facts, 'the producers of a log could not be saved');
+    }
+  }
+
+  #takeAfterFlush(log: LogWriter): Promise<ProducerSnapshot | undefined> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        timer.cancel();
+        this.#awaitingFlush.delete(log);
+        resolve(takeProducers(log));
+      };
+      const timer = this.#env.clock.setTimer(FLUSH_WAIT_MS, finish);
+      this.#awaitingFlush.set(log, finish);
+    });
   }
 
   /** Makes the log starts durable as they are now. */
@@ -135,7 +168,10 @@ export class StoreCheckpoints {
   async #save(snapshotBytes: number): Promise<void> {
     for (const [log, bytes] of [...this.#changed]) {
       if (bytes < snapshotBytes || log.failure !== undefined) continue;
-      await saveProducers(this.#env, log);
+      // In the middle of a flush the next time will do.
+      const snapshot = takeProducers(log);
+      if (snapshot === undefined) continue;
+      await writeProducers(this.#env, log.segments.folder, snapshot);
       this.#changed.set(log, (this.#changed.get(log) ?? 0) - bytes);
     }
     await this.#saveOffsets(RECOVERY_POINTS_FILE);

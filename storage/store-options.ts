@@ -35,6 +35,8 @@ export interface StoreOptions {
   readonly checkpointIntervalMs: number;
   /** Whether located files get names for a static server: `slice.location.base.url`. */
   readonly linksLocated: boolean;
+  /** `log.retention.check.interval.ms`: how often it is looked for what is too old or too much. */
+  readonly retentionCheckMs: number;
   /** Options of the metadata log. */
   readonly metadata: LogOptions;
 }

@@ -25,8 +25,10 @@ import type { LogWriter } from './log-writer.ts';
 import { OpenChunks } from './open-chunks.ts';
 import { type LogIdentity, newLog, openLog } from './open-log.ts';
 import type { PartitionLog } from './partition-log.ts';
+import { Retention } from './retention.ts';
 import { partitionFolderName } from './segment-names.ts';
 import { StoreCheckpoints } from './store-checkpoints.ts';
+import type { StoreEvents } from './store-events.ts';
 import { openStoreFolder, type StoreFolder } from './store-folder.ts';
 import type { StoreOptions } from './store-options.ts';
 import { setStraysAside } from './strays.ts';
@@ -41,12 +43,6 @@ export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 const POOL_KEEP_BYTES = 32 * 1024 * 1024;
 /** Logs opened at once at the start. */
 const OPEN_PARALLELISM = 16;
-
-/** What is told to whoever watches the store. */
-export interface StoreEvents {
-  readonly onJournalSync: (durationMs: number) => void;
-  readonly onSegmentSync: (durationMs: number) => void;
-}
 
 export interface StoreParts {
   readonly inflate: Inflate;
@@ -93,6 +89,7 @@ export class Store implements LogStore {
   readonly #leaving = new Map<string, PartitionLog>();
   readonly #checkpoints: StoreCheckpoints;
   readonly #sealer: ChunkSealer;
+  readonly #retention: Retention;
   readonly #housekeeping: Housekeeping;
   #metadataLog: PartitionLog | undefined;
   #isClosed = false;
@@ -134,9 +131,12 @@ export class Store implements LogStore {
       onGrowth: () => sealer.grown(),
       onPersisted: (log, sizeBytes) => this.#onPersisted(log, sizeBytes),
       saveLogStart: () => this.#checkpoints.saveLogStarts(),
+      saveProducers: (log) => this.#checkpoints.saveProducersOf(log),
     };
     const context = { env, options, files: this.#files, logs: this.#logs };
-    this.#housekeeping = new Housekeeping(makeChores(context, this.#checkpoints));
+    this.#retention = new Retention(context, parts.events);
+    const chores = [...makeChores(context, this.#checkpoints), this.#retention];
+    this.#housekeeping = new Housekeeping(chores);
   }
 
   #makeJournal(events: StoreEvents): Journal {
@@ -304,6 +304,7 @@ export class Store implements LogStore {
       journalLimitBytes: this.#options.journalMaxBytes,
       logs: this.#logs.size,
       failedLogs,
+      isRetentionSuspended: this.#retention.isSuspended,
     };
   }
 

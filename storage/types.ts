@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly segmentBytes: number;
   /** `segment.ms`: a segment is rolled when its first record is older than this. */
   readonly segmentMs: number;
+  /** `segment.jitter.ms`: up to so much earlier, so that logs are not rolled in step. */
+  readonly segmentJitterMs: number;
   readonly segmentIndexBytes: number;
   readonly indexIntervalBytes: number;
   readonly fileDeleteDelayMs: number;
@@ -211,6 +213,8 @@ export interface StorageGauges {
   readonly journalLimitBytes: number;
   readonly logs: number;
   readonly failedLogs: number;
+  /** The wall clock has jumped: nothing is deleted for its age. */
+  readonly isRetentionSuspended: boolean;
 }
 
 /** The logs of one data folder. */

@@ -25,4 +25,6 @@ export interface WritePath {
   readonly onPersisted: (log: LogWriter, sizeBytes: number) => void;
   /** Makes the log start of a log durable. */
   readonly saveLogStart: () => Promise<void>;
+  /** Saves a log's producers, before batches go that tell of them. Failures are reported only. */
+  readonly saveProducers: (log: LogWriter) => Promise<void>;
 }

@@ -114,7 +114,6 @@ export const kafkaOnlyNames: ReadonlySet<string> = new Set([
   'log.cleaner.threads',
   'log.dir.failure.timeout.ms',
   'log.flush.start.offset.checkpoint.interval.ms',
-  'log.retention.check.interval.ms',
   'max.connection.creation.rate',
   'max.connections.per.ip.overrides',
   'metadata.log.dir',

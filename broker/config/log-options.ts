@@ -19,7 +19,7 @@ import {
 
 export const ONE_NODE = 'there is one node, and nothing to replicate to';
 export const NO_TIERS = 'there is no remote storage';
-export const NO_CLEANER = 'this version keeps all records: it has neither retention nor a cleaner';
+export const NO_CLEANER = 'this version has no cleaner';
 
 const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const;
 
@@ -129,12 +129,10 @@ export const topicDefaultOptions = {
   'log.roll.jitter.ms': optionalLong({
     min: 0,
     dynamic: 'cluster-wide',
-    inert: 'segments of different partitions are not rolled in step here',
     doc: 'The most that is taken off at random from the time after which a segment is closed.',
   }),
   'log.roll.jitter.hours': int(0, {
     min: 0,
-    inert: 'segments of different partitions are not rolled in step here',
     doc: 'log.roll.jitter.ms in hours, where that is not set.',
   }),
   'log.index.size.max.bytes': int(10485760, {
@@ -175,26 +173,22 @@ export const topicDefaultOptions = {
   }),
   'log.retention.bytes': long(-1, {
     dynamic: 'cluster-wide',
-    inert: NO_CLEANER,
     doc: 'A partition larger than this drops its oldest segments; -1 is no limit.',
   }),
   'log.retention.ms': optionalLong({
     min: -1,
     fault: retentionFault,
     dynamic: 'cluster-wide',
-    inert: NO_CLEANER,
     doc: 'Segments older than this are dropped, -1 never; log.retention.minutes when not set.',
   }),
   'log.retention.minutes': optionalInt({
     min: -1,
     fault: retentionFault,
-    inert: NO_CLEANER,
     doc: 'log.retention.ms in minutes, where that is not set; log.retention.hours when not set.',
   }),
   'log.retention.hours': int(168, {
     min: -1,
     fault: retentionFault,
-    inert: NO_CLEANER,
     doc: 'The retention in hours, where neither milliseconds nor minutes are set.',
   }),
   'log.cleaner.delete.retention.ms': long(86400000, {
@@ -340,6 +334,10 @@ export const storageOptions = {
     own: true,
     min: 1,
     doc: 'After how long what was written to the journal is synced when nobody waits for it.',
+  }),
+  'log.retention.check.interval.ms': long(300000, {
+    min: 1,
+    doc: 'How often it is looked for segments that are too old or too much.',
   }),
   'log.flush.offset.checkpoint.interval.ms': int(60000, {
     min: 0,

@@ -83,6 +83,7 @@ export class TopicConfig {
     return {
       segmentBytes: this.get('segment.bytes'),
       segmentMs: this.get('segment.ms'),
+      segmentJitterMs: this.get('segment.jitter.ms'),
       segmentIndexBytes: this.get('segment.index.bytes'),
       indexIntervalBytes: this.get('index.interval.bytes'),
       fileDeleteDelayMs: this.get('file.delete.delay.ms'),

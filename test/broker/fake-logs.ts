@@ -226,6 +226,7 @@ export class FakeLogStore implements LogStore {
       journalLimitBytes: 0,
       logs: this.logs.size,
       failedLogs: 0,
+      isRetentionSuspended: false,
     };
   }
 

@@ -5,6 +5,7 @@ import type { LogOptions } from '../../storage/types.ts';
 export const LOG_OPTIONS: LogOptions = {
   segmentBytes: 1024 ** 3,
   segmentMs: 7 * 24 * 3600 * 1000,
+  segmentJitterMs: 0,
   segmentIndexBytes: 10 * 1024 ** 2,
   indexIntervalBytes: 4096,
   fileDeleteDelayMs: 60_000,

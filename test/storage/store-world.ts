@@ -39,6 +39,7 @@ const storeOptions: StoreOptions = {
   produceHoldMaxMs: 30_000,
   checkpointIntervalMs: 60_000,
   linksLocated: false,
+  retentionCheckMs: 300_000,
   metadata: { ...logOptions, visibility: 'durable', internal: true },
 };
 
@@ -53,6 +54,8 @@ export class StoreWorld {
   readonly disk = new SimDisk(this.clock);
   readonly random = new SeededRandom(1);
   readonly lines: Line[] = [];
+  /** What retention has told: reason, segments, bytes. */
+  readonly expired: [string, number, number][] = [];
   readonly topic: LogOptions;
   readonly #options: StoreOptions;
   #boot = 1;
@@ -95,7 +98,11 @@ export class StoreWorld {
     this.#store = await this.clock.run(
       openStore(this.#env(), this.#options, {
         inflate: async (_codec, payload) => payload,
-        events: { onJournalSync: () => {}, onSegmentSync: () => {} },
+        events: {
+          onJournalSync: () => {},
+          onSegmentSync: () => {},
+          onExpired: (...facts) => this.expired.push(facts),
+        },
       }),
     );
     const topics = [{ topic: TOPIC, topicId: TOPIC_ID, partitions, options: this.topic }];
@@ -112,9 +119,9 @@ export class StoreWorld {
     await this.clock.advance(20_000);
   }
 
-  /** The machine loses power: nothing that was not synced stays. */
-  async powerCut(): Promise<void> {
-    this.disk.powerCut(this.random, 0);
+  /** The machine loses power: of what was not synced so much stays, nothing unless told. */
+  async powerCut(keepChance = 0): Promise<void> {
+    this.disk.powerCut(this.random, keepChance);
     this.#boot++;
     await this.clock.advance(20_000);
   }
@@ -130,13 +137,19 @@ export class StoreWorld {
     bytes = 10,
     producer: { id: number; sequence: number } | undefined = undefined,
   ): number {
-    const now = this.clock.now();
+    const { bytes: batch, header } = this.batch(records, bytes, producer);
+    return log.append(batch, header, this.clock.now()).baseOffset;
+  }
+
+  /** A batch as it is appended, with its header. */
+  batch(records: number, bytes: number, producer?: { id: number; sequence: number }) {
+    const timestamp = this.clock.now();
     const batch = buildBatch({
       baseOffset: 0,
       records: Array.from({ length: records }, () => ({
         key: null,
         value: Buffer.from(String(this.#sent++).padEnd(bytes, '.')),
-        timestamp: now,
+        timestamp,
       })),
       ...(producer && {
         producerId: producer.id,
@@ -144,7 +157,7 @@ export class StoreWorld {
         baseSequence: producer.sequence,
       }),
     });
-    return log.append(batch, readBatchHeader(batch, 0), now).baseOffset;
+    return { bytes: batch, header: readBatchHeader(batch, 0) };
   }
 
   reached(mark: Mark, end: number): Promise<void> {
