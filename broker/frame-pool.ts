@@ -23,4 +23,9 @@ export class FramePool {
   release(frame: Buffer): void {
     this.pool.release(Buffer.from(frame.buffer));
   }
+
+  /** Lets go of what nobody has needed since the last call. */
+  trim(): void {
+    this.pool.trim();
+  }
 }

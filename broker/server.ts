@@ -15,6 +15,7 @@ import type { Transport, TransportConnection, TransportListener } from './transp
 
 /** How often idle and late connections are looked for. */
 const CHECK_MS = 1000;
+const CHECKS_BETWEEN_TRIMS = 10;
 
 /** A listener that is open. */
 export interface OpenListener {
@@ -151,8 +152,10 @@ export class Server {
   private scheduleCheck(): void {
     if (this.check !== undefined) return;
     const { clock } = this.services.env;
+    let checks = 0;
     const check = () => {
       this.checkTimes(clock.monotonic());
+      if (++checks % CHECKS_BETWEEN_TRIMS === 0) this.shared.frames.trim();
       this.check = clock.setTimer(CHECK_MS, check);
     };
     this.check = clock.setTimer(CHECK_MS, check);

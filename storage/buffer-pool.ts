@@ -6,9 +6,16 @@
 const SMALLEST = 4 * 1024;
 const LARGEST = 4 * 1024 * 1024;
 
+/** Free buffers of one size. */
+interface SizeClass {
+  readonly buffers: Buffer[];
+  /** How many of them nobody has needed since the last trim. */
+  spare: number;
+}
+
 /** Free buffers by size class (powers of two up to 4 MiB), up to a limit kept. */
 export class BufferPool {
-  readonly #free = new Map<number, Buffer[]>();
+  readonly #free = new Map<number, SizeClass>();
   readonly #keepBytes: number;
   readonly #smallest: number;
   #freeBytes = 0;
@@ -32,8 +39,10 @@ export class BufferPool {
     if (bytes > LARGEST) return Buffer.allocUnsafeSlow(bytes);
     let size = this.#smallest;
     while (size < bytes) size *= 2;
-    const buffer = this.#free.get(size)?.pop();
-    if (buffer === undefined) return Buffer.allocUnsafeSlow(size);
+    const free = this.#free.get(size);
+    const buffer = free?.buffers.pop();
+    if (free === undefined || buffer === undefined) return Buffer.allocUnsafeSlow(size);
+    free.spare = Math.min(free.spare, free.buffers.length);
     this.#freeBytes -= size;
     return buffer;
   }
@@ -44,9 +53,18 @@ export class BufferPool {
     const isPooled = size >= this.#smallest && size <= LARGEST && (size & (size - 1)) === 0;
     if (!isPooled || this.#freeBytes + size > this.#keepBytes) return;
     const free = this.#free.get(size);
-    if (free === undefined) this.#free.set(size, [buffer]);
-    else free.push(buffer);
+    if (free === undefined) this.#free.set(size, { buffers: [buffer], spare: 0 });
+    else free.buffers.push(buffer);
     this.#freeBytes += size;
+  }
+
+  /** Lets go of what nobody has needed since the last call; to be called now and then. */
+  trim(): void {
+    for (const [size, free] of this.#free) {
+      free.buffers.splice(0, free.spare);
+      this.#freeBytes -= free.spare * size;
+      free.spare = free.buffers.length;
+    }
   }
 }
 

@@ -39,8 +39,8 @@ export const METADATA_TOPIC = '__cluster_metadata';
 /** KRaft's fixed id of the metadata topic: the uuid 0x1. */
 export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 
-/** Free buffers kept for the next chunks and reads. */
-const POOL_KEEP_BYTES = 32 * 1024 * 1024;
+/** Free buffers kept for the next chunks and reads, while they are needed now and then. */
+const POOL_KEEP_BYTES = 96 * 1024 * 1024;
 /** Logs opened at once at the start. */
 const OPEN_PARALLELISM = 16;
 
@@ -135,7 +135,7 @@ export class Store implements LogStore {
     };
     const context = { env, options, files: this.#files, logs: this.#logs };
     this.#retention = new Retention(context, parts.events);
-    const chores = [...makeChores(context, this.#checkpoints), this.#retention];
+    const chores = [...makeChores(context, this.#checkpoints, pool), this.#retention];
     this.#housekeeping = new Housekeeping(chores);
   }
 
