@@ -1,15 +1,15 @@
 #!/usr/bin/env node
 /**
- * The command line. Exit codes: 0 done, 1 failed, 2 asked for in a way that cannot be, 130 and 143
- * ended by SIGINT and SIGTERM.
+ * The command line. Exit codes: 0 done, 1 failed or damage found, 2 asked for in a way that cannot
+ * be, 3 not there, 4 not to be had at this time, 130 and 143 ended by SIGINT and SIGTERM. Who reads
+ * the output may close it at any time: that ends with 0.
  */
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../broker/version.ts';
-import { LOG_LEVELS, type ServeOptions, serve, UsageError } from './serve.ts';
-
-const FAILED = 1;
-const USAGE = 2;
+import { CliError, ExitCode } from './exit.ts';
+import { addInspectCommands } from './inspect/commands.ts';
+import { LOG_LEVELS, type ServeOptions, serve } from './serve.ts';
 
 /** Reads a port number; 0 lets the system choose. */
 function port(text: string): number {
@@ -27,7 +27,7 @@ function oneMore(text: string, before: readonly string[]): string[] {
 const program = new Command('tailrace')
   .description('A log broker that speaks the Kafka wire protocol.')
   .version(VERSION, '--version')
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE));
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : ExitCode.usage));
 
 program
   .command('serve')
@@ -49,9 +49,16 @@ program
   )
   .action((options: ServeOptions) => serve(options));
 
+addInspectCommands(program);
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`tailrace: ${(error as Error).message}\n`);
-  process.exit(error instanceof UsageError ? USAGE : FAILED);
+  process.exit(error instanceof CliError ? error.exitCode : ExitCode.failed);
 }

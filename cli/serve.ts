@@ -13,6 +13,7 @@ import {
 import { type LogLevel, stopOnSignals, systemLog, systemWorld } from '../broker/main.ts';
 import { VERSION } from '../broker/version.ts';
 import type { Disk } from '../storage/env.ts';
+import { UsageError } from './exit.ts';
 
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
@@ -27,9 +28,6 @@ export interface ServeOptions {
   readonly set: readonly string[];
   readonly logLevel?: LogLevel;
 }
-
-/** What was asked for cannot be: told without a stack, and with an exit code of its own. */
-export class UsageError extends Error {}
 
 /** Resolves when the broker serves clients; the process goes on until a signal ends it. */
 export async function serve(options: ServeOptions): Promise<void> {

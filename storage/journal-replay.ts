@@ -8,7 +8,7 @@
  * reported; what lies behind is still read.
  */
 
-import type { DiskFile, Env } from './env.ts';
+import type { Disk, DiskFile, Env, OpenMode } from './env.ts';
 import {
   decodeFileHeader,
   decodeGroup,
@@ -65,25 +65,22 @@ export function journalKey(topicId: string, partition: number): string {
   return `${topicId}/${partition}`;
 }
 
-interface PlacedGroup {
+export interface PlacedGroup {
   readonly part: JournalPart;
   readonly position: number;
   readonly group: JournalGroup;
 }
 
-interface Gap {
+/** A place where no group stands, up to the next that does. */
+export interface JournalGap {
   readonly part: JournalPart;
   readonly position: number;
 }
 
 /** Reads the journal in a folder. `device`: what lies under the data folder now. */
 export async function readJournal(env: Env, dir: string, device: number): Promise<JournalContents> {
-  const parts = await openParts(env, dir);
-  const used = parts.filter((part) => part.header !== undefined);
-  used.sort((a, b) => a.header!.sequence - b.header!.sequence);
-  const found: (PlacedGroup | Gap)[] = [];
-  for (const part of used) await scanPart(part, found);
-  const synced = syncedMark(found);
+  const parts = await openJournalParts(env.disk, dir, 'write');
+  const { used, found, synced } = await scanJournal(parts);
   const groups = dropTornTail(env, found, synced);
   const headers = used.map(({ header }) => header!);
   const isForeign = headers.some(
@@ -97,12 +94,35 @@ export async function readJournal(env: Env, dir: string, device: number): Promis
   };
 }
 
-async function openParts(env: Env, dir: string): Promise<JournalPart[]> {
+/** What stands in the files of a journal, in the order in which it was written. */
+export interface ScannedJournal {
+  /** Files that have a header, in order. */
+  readonly used: readonly JournalPart[];
+  readonly found: readonly (PlacedGroup | JournalGap)[];
+  /** Up to where it is known to have been synced. */
+  readonly synced: SyncedMark;
+}
+
+/** Goes through all groups; of the batches in them nothing is read. */
+export async function scanJournal(parts: readonly JournalPart[]): Promise<ScannedJournal> {
+  const used = parts.filter((part) => part.header !== undefined);
+  used.sort((a, b) => a.header!.sequence - b.header!.sequence);
+  const found: (PlacedGroup | JournalGap)[] = [];
+  for (const part of used) await scanPart(part, found);
+  return { used, found, synced: syncedMark(found) };
+}
+
+/** Opens the files of the journal in a folder; none where there is no folder. */
+export async function openJournalParts(
+  disk: Disk,
+  dir: string,
+  mode: OpenMode,
+): Promise<JournalPart[]> {
   const parts: JournalPart[] = [];
-  for (const name of await env.disk.list(dir)) {
+  for (const name of await disk.list(dir)) {
     if (!name.endsWith('.journal')) continue;
     const path = `${dir}/${name}`;
-    const file = await env.disk.open(path, 'write');
+    const file = await disk.open(path, mode);
     const { sizeBytes } = await file.stat();
     const head = Buffer.alloc(JOURNAL_HEADER_BYTES);
     await file.read(head, 0, head.length, 0);
@@ -133,7 +153,7 @@ class Pieces {
   }
 }
 
-async function scanPart(part: JournalPart, found: (PlacedGroup | Gap)[]): Promise<void> {
+async function scanPart(part: JournalPart, found: (PlacedGroup | JournalGap)[]): Promise<void> {
   const pieces = new Pieces(part);
   const generation = part.header!.generation;
   let position = JOURNAL_HEADER_BYTES;
@@ -164,13 +184,14 @@ async function nextCandidate(pieces: Pieces, part: JournalPart, from: number): P
   return part.sizeBytes;
 }
 
-function isBefore(part: JournalPart, position: number, mark: SyncedMark): boolean {
+/** Whether a place in a file lies before what is known to have been synced. */
+export function isBefore(part: JournalPart, position: number, mark: SyncedMark): boolean {
   const { sequence } = part.header!;
   return sequence < mark.sequence || (sequence === mark.sequence && position < mark.position);
 }
 
 /** Up to where the journal is known to have been synced. */
-function syncedMark(found: readonly (PlacedGroup | Gap)[]): SyncedMark {
+function syncedMark(found: readonly (PlacedGroup | JournalGap)[]): SyncedMark {
   let synced: SyncedMark = { sequence: 0, position: 0 };
   for (const item of found) {
     if (!('group' in item)) continue;
@@ -186,7 +207,7 @@ function syncedMark(found: readonly (PlacedGroup | Gap)[]): SyncedMark {
 /** Cuts at the first gap that may be a torn tail; gaps below what was synced are reported. */
 function dropTornTail(
   env: Env,
-  found: readonly (PlacedGroup | Gap)[],
+  found: readonly (PlacedGroup | JournalGap)[],
   synced: SyncedMark,
 ): PlacedGroup[] {
   const groups: PlacedGroup[] = [];
@@ -207,7 +228,7 @@ function dropTornTail(
 }
 
 /** Whether the gap is only the unused rest of a file that the journal left for the next one. */
-function isFileEnd(found: readonly (PlacedGroup | Gap)[], gap: Gap): boolean {
+export function isFileEnd(found: readonly (PlacedGroup | JournalGap)[], gap: JournalGap): boolean {
   const next = found[found.indexOf(gap) + 1];
   return next === undefined || next.part !== gap.part;
 }
