@@ -1,6 +1,6 @@
 /**
- * Makes what ships: one bundled file for the command line, one for `import { Broker }`, the code
- * they share, what is loaded only when asked for (HTTP) as chunks of its own, the worker threads,
+ * Makes what ships: one bundled file for the command line, one for `import { Broker }`, one for the
+ * reader, the code they share, what is loaded only when asked for (HTTP) as chunks of its own, the worker threads,
  * and the types. Everything but the optional native checksum is inside, so that installing the
  * package installs nothing else, and a start reads few files.
  *
@@ -14,13 +14,18 @@ import fse from 'fs-extra';
 
 const root = resolve(import.meta.dirname, '..');
 const target = join(root, 'dist');
-const TYPES_ENTRY = 'broker/index.d.ts';
+const TYPES_ENTRIES = ['broker/index.d.ts', 'reader/index.d.ts'];
 
 await bundle();
 if (process.argv.includes('--types')) await copyTypes();
 
 async function bundle() {
-  const entries = { cli: 'cli/main.ts', index: 'broker/index.ts', ...(await workers()) };
+  const entries = {
+    cli: 'cli/main.ts',
+    index: 'broker/index.ts',
+    reader: 'reader/index.ts',
+    ...(await workers()),
+  };
   await fse.emptyDir(target);
   await build({
     absWorkingDir: root,
@@ -65,10 +70,10 @@ async function workers() {
   return found;
 }
 
-/** Copies the declarations that the entry reaches, and no others. */
+/** Copies the declarations that the entries reach, and no others. */
 async function copyTypes() {
   const from = join(root, 'build');
-  const waiting = [join(from, TYPES_ENTRY)];
+  const waiting = TYPES_ENTRIES.map((entry) => join(from, entry));
   const seen = new Set(waiting);
   for (const file of waiting) {
     const text = await fse.readFile(file, 'utf8');

@@ -17,6 +17,7 @@ const root = findRoot();
 const FLOORS = new Map([
   ['protocol', 0],
   ['storage', 1],
+  ['reader', 1],
   ['broker', 2],
   ['http', 3],
   ['cli', 4],
@@ -79,6 +80,23 @@ t.test('imports go one way', async (t) => {
     }
   }
 });
+
+t.test(
+  'the reader is a client: of the rooms it knows the protocol, and only the command line knows it',
+  async (t) => {
+    for (const { name, room, imports } of all) {
+      for (const target of imports) {
+        const to = target.split('/')[0]!;
+        if (room === 'reader' && FLOORS.has(to) && to !== 'protocol' && to !== 'reader') {
+          t.fail(`${name} imports ${target}`);
+        }
+        if (to === 'reader' && room !== 'reader' && room !== 'cli') {
+          t.fail(`${name} imports ${target}`);
+        }
+      }
+    }
+  },
+);
 
 t.test('storage knows batches and records of the protocol, and no requests', async (t) => {
   for (const { name, room, imports } of all) {

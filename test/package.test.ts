@@ -122,9 +122,31 @@ t.test(
   },
 );
 
+t.test("import { read } from 'tailrace/reader' reads what a broker has", async (t) => {
+  const script = `
+    import { Broker } from 'tailrace';
+    import { ReadError, read } from 'tailrace/reader';
+    const broker = await Broker.start();
+    const options = { bootstrap: broker.bootstrapServers, topic: 'none', patienceMs: 1000 };
+    const failed = await read(options).next().catch((error) => error);
+    await broker.stop();
+    console.log(JSON.stringify({ isReadError: failed instanceof ReadError, code: failed.code }));`;
+  await fse.writeFile(join(folder, 'read.js'), script);
+  const { stdout } = await run(process.execPath, ['read.js'], { cwd: folder });
+  t.same(JSON.parse(stdout), { isReadError: true, code: 'TOPIC_NOT_FOUND' });
+});
+
 t.test('its types are complete', async (t) => {
   const text = `
     import { Broker, type BrokerOptions } from 'tailrace';
+    import { read, readBatches, type ReadOptions, type ReadRecord } from 'tailrace/reader';
+    const asked: ReadOptions = { bootstrap: 'localhost:9092', topic: 't', from: new Date(0) };
+    for await (const record of read(asked)) {
+      const { offset, value }: ReadRecord = record;
+      // @ts-expect-error a value may be null
+      value.length + offset;
+    }
+    for await (const batch of readBatches(asked)) batch.bytes.length + batch.cursor().keyBytes;
     const options: BrokerOptions = { port: 0, config: { 'num.partitions': '3' } };
     await using broker: Broker = await Broker.start(options);
     const servers: string = broker.bootstrapServers;

@@ -1,0 +1,156 @@
+/**
+ * A topic for readers to read: a broker in this process, and records whose value says which one of
+ * its partition it is, so that what is missing, doubled or out of order shows.
+ */
+
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fse from 'fs-extra';
+import type { Test } from 'tap';
+import { Broker, type BrokerOptions } from '../../broker/index.ts';
+import { ErrorCode } from '../../protocol/errors.ts';
+import {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../../protocol/messages/create-topics.ts';
+import { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
+import { type BatchOptions, buildBatch } from '../../protocol/records.ts';
+import type { ReadOptions } from '../../reader/index.ts';
+import type { PartitionLogView } from '../../storage/types.ts';
+import { WireClient } from '../broker/wire-client.ts';
+
+const PRODUCE_VERSION = 11;
+const CREATE_TOPICS_VERSION = 7;
+
+export type BatchShape = Omit<BatchOptions, 'records'>;
+
+export class Source {
+  readonly topic: string;
+  broker!: Broker;
+  client!: WireClient;
+  readonly #options: BrokerOptions;
+  /** The next number of each partition. */
+  readonly #next: number[];
+
+  private constructor(topic: string, partitions: number, options: BrokerOptions) {
+    this.topic = topic;
+    this.#options = options;
+    this.#next = new Array<number>(partitions).fill(0);
+  }
+
+  static async start(
+    t: Test,
+    {
+      partitions = 1,
+      topic = 'numbers',
+      configs = {},
+      ...options
+    }: BrokerOptions & {
+      readonly partitions?: number;
+      readonly topic?: string;
+      readonly configs?: Readonly<Record<string, string>>;
+    } = {},
+  ): Promise<Source> {
+    const home = await fse.mkdtemp(join(tmpdir(), 'tailrace-reader-'));
+    t.teardown(() => fse.remove(home));
+    const dataDir = join(home, 'data');
+    const source = new Source(topic, partitions, { ...options, dataDir });
+    await source.open();
+    t.teardown(() => source.stop());
+    await source.createTopic(topic, partitions, configs);
+    return source;
+  }
+
+  get address(): string {
+    return this.broker.bootstrapServers;
+  }
+
+  /** What every reader of it is told. */
+  options(more: Partial<ReadOptions> = {}): ReadOptions {
+    return { bootstrap: this.address, topic: this.topic, ...more };
+  }
+
+  async open(): Promise<void> {
+    const port = this.broker?.port ?? this.#options.port ?? 0;
+    this.broker = await Broker.start({ ...this.#options, port });
+    this.client = await WireClient.connect(this.broker.port);
+  }
+
+  async stop(): Promise<void> {
+    await this.client.close();
+    await this.broker.stop();
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.open();
+  }
+
+  async createTopic(
+    name: string,
+    numPartitions: number,
+    configs: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const { topics } = await this.client.ask(
+      CreateTopicsRequest,
+      CreateTopicsResponse,
+      CREATE_TOPICS_VERSION,
+      {
+        topics: [
+          {
+            name,
+            numPartitions,
+            replicationFactor: 1,
+            assignments: [],
+            configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
+          },
+        ],
+        timeoutMs: 1000,
+      },
+    );
+    if (topics[0]?.errorCode !== 0) throw new Error(`CreateTopics: ${topics[0]?.errorCode}`);
+  }
+
+  log(partition = 0): PartitionLogView {
+    return this.broker.services.topics.get(this.topic)!.partitions[partition]!.log;
+  }
+
+  /** Puts all that is in memory into the files. */
+  async persist(): Promise<void> {
+    const { partitions } = this.broker.services.topics.get(this.topic)!;
+    await Promise.all(partitions.map(({ log }) => log.flush()));
+  }
+
+  /** Produces so many further numbers as one batch; resolves when they are durable. */
+  async produce(count: number, partition = 0, padBytes = 0, shape: BatchShape = {}): Promise<void> {
+    const first = this.#next[partition]!;
+    this.#next[partition] = first + count;
+    const records = Array.from({ length: count }, (_, i) => ({
+      key: Buffer.from(`k${first + i}`),
+      value: Buffer.from(`${partition}:${first + i}:${'.'.repeat(padBytes)}`),
+      timestamp: Date.now(),
+    }));
+    await this.send(buildBatch({ ...shape, records }), partition);
+  }
+
+  async send(records: Buffer, index = 0): Promise<number> {
+    const { responses } = await this.client.ask(ProduceRequest, ProduceResponse, PRODUCE_VERSION, {
+      acks: -1,
+      timeoutMs: 5000,
+      topicData: [{ name: this.topic, partitionData: [{ index, records }] }],
+    });
+    const { errorCode, baseOffset } = responses[0]!.partitionResponses[0]!;
+    if (errorCode !== ErrorCode.NONE) throw new Error(`Produce is answered ${errorCode}`);
+    return baseOffset;
+  }
+
+  /** How many numbers a partition has got. */
+  count(partition = 0): number {
+    return this.#next[partition]!;
+  }
+}
+
+/** The number that a record of `produce` carries. */
+export function numberOf({ value }: { readonly value: Buffer | null }): number {
+  return Number(value!.toString('latin1').split(':')[1]);
+}
