@@ -9,13 +9,16 @@ import type { FetchRequest } from '../protocol/messages/fetch.ts';
 import type { Decoded } from '../protocol/schema.ts';
 import type { Location } from '../storage/types.ts';
 import type { RequestContext } from './api.ts';
+import { locationUrl } from './locations.ts';
 import type { Partition } from './partition.ts';
 
 type Asked = Decoded<typeof FetchRequest>['locate'];
 
 /** A location as it is told to a client. */
 export interface LocationAnswer extends Location {
+  /** Empty, as path and URL, where the file or the URL is of no use to the client. */
   readonly hostId: string;
+  readonly url: string;
   /** Leader epoch of the last batch. */
   readonly lastEpoch: number;
 }
@@ -23,16 +26,22 @@ export interface LocationAnswer extends Location {
 /** The form of locations that ApiVersions announces; another one would be another tagged field. */
 export const LOCATION_FORM = 1;
 
+const NO_FILE = { hostId: '', path: '', device: 0, inode: 0 };
+
 /** What one request wants located, and by which ways its sender can come to the bytes. */
 export class Locating {
   readonly #context: RequestContext;
+  readonly #byFile: boolean;
+  readonly #byUrl: boolean;
   /** Of the whole answer, and of each partition in it. */
   readonly maxBytes: number;
   readonly partitionMaxBytes: number;
 
-  private constructor(context: RequestContext, asked: Asked) {
+  private constructor(context: RequestContext, asked: Asked, byFile: boolean, byUrl: boolean) {
     const allowedBytes = context.services.config.get('slice.location.max.bytes');
     this.#context = context;
+    this.#byFile = byFile;
+    this.#byUrl = byUrl;
     this.maxBytes = Math.min(asked.maxBytes, allowedBytes);
     this.partitionMaxBytes =
       asked.partitionMaxBytes < 0 ? this.maxBytes : Math.min(asked.partitionMaxBytes, allowedBytes);
@@ -40,18 +49,23 @@ export class Locating {
 
   /** Undefined when the request does not ask, or has no way to what would be located. */
   static of(context: RequestContext, asked: Asked): Locating | undefined {
-    if (asked.maxBytes < 0 || !context.services.locations.isEnabled) return undefined;
-    const byFile = asked.hostId === context.services.hostId;
-    return byFile ? new Locating(context, asked) : undefined;
+    const { hostId, locations } = context.services;
+    if (asked.maxBytes < 0 || !locations.isEnabled) return undefined;
+    const byFile = asked.hostId === hostId;
+    const byUrl = asked.urls && locations.hasUrls;
+    return byFile || byUrl ? new Locating(context, asked, byFile, byUrl) : undefined;
   }
 
   /** The location for the client; undefined when there is none that it could use. */
   tell(partition: Partition, location: Location): LocationAnswer | undefined {
     const { hostId } = this.#context.services;
+    const { path, device, inode } = location;
     // Numbers that were rounded name no file.
-    const isNamed = Number.isSafeInteger(location.device) && Number.isSafeInteger(location.inode);
-    if (!isNamed) return undefined;
+    const isNamed = Number.isSafeInteger(device) && Number.isSafeInteger(inode);
+    const file = this.#byFile && isNamed ? { hostId, path, device, inode } : NO_FILE;
+    const url = this.#byUrl ? (locationUrl(this.#context, partition.log, location) ?? '') : '';
+    if (file === NO_FILE && url === '') return undefined;
     const lastEpoch = partition.log.epochAt(location.nextOffset - 1);
-    return { ...location, hostId, lastEpoch };
+    return { ...location, ...file, url, lastEpoch };
   }
 }

@@ -59,6 +59,11 @@ export class Locations {
     return this.#config.get('slice.location.max.bytes');
   }
 
+  /** Whether there may be URLs at all. */
+  get hasUrls(): boolean {
+    return this.door !== undefined || this.#config.get('slice.location.base.url') !== null;
+  }
+
   /** The URL at the static server; undefined without one, or when it does not have the file. */
   staticUrl({ topicId, partition }: LogName, location: Location): string | undefined {
     const base = this.#config.get('slice.location.base.url');
