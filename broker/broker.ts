@@ -130,6 +130,14 @@ export class Broker {
     return host.includes(':') ? `[${host}]:${advertised.port}` : `${host}:${advertised.port}`;
   }
 
+  /**
+   * What HTTP serves slices of; undefined where that is switched off.
+   * @internal
+   */
+  get slices(): Services | undefined {
+    return this.services.config.get('slice.http.enable') ? this.services : undefined;
+  }
+
   /** Why clients cannot be served as they should; undefined when they can. */
   unreadiness(): string | undefined {
     if (this.state !== 'ready') return `the broker is ${this.state}`;
@@ -159,7 +167,7 @@ export class Broker {
     const opened = await this.world.openHttp(http, this);
     this.closers.add(() => opened.close());
     this.openHttp = opened.addresses;
-    if (config.get('slice.http.enable')) this.services.locations.door = opened.addresses[0];
+    if (this.slices !== undefined) this.services.locations.door = opened.addresses[0];
   }
 
   private async shutDown(): Promise<void> {

@@ -5,12 +5,23 @@
 
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../storage/env.ts';
+import { CorruptLog } from '../storage/errors.ts';
 import { type CodecJob, type JobResult, runCodecJob } from './codec-job.ts';
+import { decompressedBatchBytes } from './validation-rules.ts';
 
 export interface Codecs {
   /** Does the job; the promise rejects only for a bug of ours, or after `close`. */
   run<J extends CodecJob>(job: J): Promise<JobResult<J>>;
   close(): Promise<void>;
+}
+
+/** The uncompressed records of a batch that is stored. Throws CorruptLog where they are none. */
+export async function inflate(codecs: Codecs, codec: number, payload: Buffer): Promise<Buffer> {
+  const maxBytes = decompressedBatchBytes(payload.length);
+  const result = await codecs.run({ kind: 'decompress', payload, codec, maxBytes });
+  if ('fault' in result) throw new CorruptLog(`compressed records: ${result.message}`);
+  const { buffer, byteOffset, byteLength } = result.payload;
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** Where the memory of running jobs is counted. */

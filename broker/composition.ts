@@ -8,10 +8,10 @@
 
 import path from 'node:path';
 import { hostIdOf } from '../protocol/host-id.ts';
-import { CorruptLog } from '../storage/errors.ts';
 import { METADATA_TOPIC, openStore, type Store } from '../storage/store.ts';
 import type { StoreEvents } from '../storage/store-events.ts';
-import type { Codecs } from './codec-pool.ts';
+import { everybody } from './authorizer.ts';
+import { inflate } from './codec-pool.ts';
 import type { Config } from './config.ts';
 import { ConfigChanges } from './config-changes.ts';
 import { Deadlines } from './deadlines.ts';
@@ -26,7 +26,6 @@ import { Metrics } from './metrics.ts';
 import { ProducerIds } from './producer-ids.ts';
 import type { Services } from './services.ts';
 import { knownTopics, Topics } from './topics.ts';
-import { decompressedBatchBytes } from './validation-rules.ts';
 import { Watchers } from './watchers.ts';
 
 /** What is to be closed, last opened first. */
@@ -107,6 +106,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
     metrics,
     limitedLog: new LimitedLog(env.clock, env.log),
     memory,
+    authorizer: everybody,
     locations: new Locations(config),
   };
   watchTopics(services);
@@ -124,14 +124,6 @@ function watchTopics({ topics, groups, env }: Services): void {
       });
     },
   });
-}
-
-async function inflate(codecs: Codecs, codec: number, payload: Buffer): Promise<Buffer> {
-  const maxBytes = decompressedBatchBytes(payload.length);
-  const result = await codecs.run({ kind: 'decompress', payload, codec, maxBytes });
-  if ('fault' in result) throw new CorruptLog(`compressed records: ${result.message}`);
-  const { buffer, byteOffset, byteLength } = result.payload;
-  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function storeEvents(metrics: Metrics): StoreEvents {

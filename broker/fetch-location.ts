@@ -28,12 +28,20 @@ export const LOCATION_FORM = 1;
 
 const NO_FILE = { hostId: '', path: '', device: 0, inode: 0 };
 
+/** What a reading needs to know of who wants locations in place of persisted records. */
+export interface LocationTeller {
+  /** Of the whole answer, and of each partition in it. */
+  readonly maxBytes: number;
+  readonly partitionMaxBytes: number;
+  /** The location as the client is told it; undefined when it is none that the client could use. */
+  tell(partition: Partition, location: Location): LocationAnswer | undefined;
+}
+
 /** What one request wants located, and by which ways its sender can come to the bytes. */
-export class Locating {
+export class Locating implements LocationTeller {
   readonly #context: RequestContext;
   readonly #byFile: boolean;
   readonly #byUrl: boolean;
-  /** Of the whole answer, and of each partition in it. */
   readonly maxBytes: number;
   readonly partitionMaxBytes: number;
 
@@ -56,7 +64,6 @@ export class Locating {
     return byFile || byUrl ? new Locating(context, asked, byFile, byUrl) : undefined;
   }
 
-  /** The location for the client; undefined when there is none that it could use. */
   tell(partition: Partition, location: Location): LocationAnswer | undefined {
     const { hostId } = this.#context.services;
     const { path, device, inode } = location;

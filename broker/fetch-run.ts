@@ -21,7 +21,7 @@ import { ErrorCode } from '../protocol/errors.ts';
 import type { AbortedTransaction, LogSlice } from '../storage/types.ts';
 import type { RequestContext } from './api.ts';
 import { leaderEpochFault, NO_LEADER_EPOCH } from './epoch-check.ts';
-import type { Locating } from './fetch-location.ts';
+import type { LocationTeller } from './fetch-location.ts';
 import type { FetchContext } from './fetch-sessions.ts';
 import type { FetchSlice } from './fetch-slice.ts';
 import type { Partition } from './partition.ts';
@@ -37,7 +37,7 @@ export interface FetchLimits {
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
   /** Given when the asker takes locations in place of persisted records. */
-  readonly locating: Locating | undefined;
+  readonly locating: LocationTeller | undefined;
   /** A broker's id when the asker says that it is a replica; there are none here. */
   readonly replicaId: number;
 }
@@ -223,7 +223,7 @@ export class FetchRun<A> implements Waiting {
   }
 
   /** Finds out where the records lie; what has no location is read. */
-  async #locate(slice: FetchSlice, partition: Partition, locating: Locating): Promise<void> {
+  async #locate(slice: FetchSlice, partition: Partition, locating: LocationTeller): Promise<void> {
     try {
       const isFirst = this.#locatedBytes === 0;
       const leftBytes = locating.maxBytes - this.#locatedBytes;

@@ -16,7 +16,10 @@ import type { Clock, Random } from '../storage/env.ts';
 import type { Metrics } from './metrics.ts';
 
 type Request = Decoded<typeof FetchRequest>;
-type AskedPartition = Request['topics'][number]['partitions'][number];
+type AskedPartition = Pick<
+  Request['topics'][number]['partitions'][number],
+  'partition' | 'fetchOffset' | 'partitionMaxBytes' | 'currentLeaderEpoch' | 'lastFetchedEpoch'
+>;
 
 /** A session that was not used for so long gives way to any new one, as in Kafka. */
 const STALE_AFTER_MS = 120_000;

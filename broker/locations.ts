@@ -74,6 +74,12 @@ export class Locations {
     return `${base.replace(/\/+$/, '')}/${locatedPath(name)}?bytes=${range}`;
   }
 
+  /** For a client that came by HTTP: where to go on, absolute only where it must be. */
+  redirect(log: LogName, location: Location): string {
+    const advertised = this.#config.get('http.advertised.url')?.replace(/\/+$/, '') ?? '';
+    return this.staticUrl(log, location) ?? advertised + segmentPath(log, location);
+  }
+
   /** `host`: how the client that asks reaches this machine. */
   url(log: LogName, location: Location, host: string): string | undefined {
     const elsewhere = this.staticUrl(log, location);

@@ -80,6 +80,13 @@ export const METRICS = {
   fetch_records_total: counter('records', 'Records given to consumers.'),
   fetch_located_total: counter('count', 'Locations given to consumers in place of records.'),
   fetch_located_bytes_total: counter('bytes', 'Record batch bytes that those locations name.'),
+  slice_requests_total: counter('count', 'Slices asked for over HTTP, by what was answered.', {
+    labels: ['answer'],
+  }),
+  segment_requests_total: counter('count', 'Segments asked for over HTTP, by what was answered.', {
+    labels: ['answer'],
+  }),
+  segment_bytes_total: counter('bytes', 'Bytes of segments sent over HTTP.'),
   fetch_refused_total: counter('count', 'Partitions of fetches refused, by error.', {
     labels: ['error'],
   }),

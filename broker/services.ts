@@ -12,6 +12,7 @@ import type {
   LogStore,
   PartitionLogView,
 } from '../storage/types.ts';
+import type { Authorizer } from './authorizer.ts';
 import type { Codecs } from './codec-pool.ts';
 import type { Config } from './config.ts';
 import type { ConfigChanges } from './config-changes.ts';
@@ -49,6 +50,7 @@ export interface Services {
   /** For lines that clients can bring about. */
   readonly limitedLog: LimitedLog;
   readonly memory: MemoryBudget;
+  readonly authorizer: Authorizer;
   /** Where persisted records are to be fetched from. */
   readonly locations: Locations;
 }

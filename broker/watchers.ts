@@ -187,6 +187,11 @@ export class Watchers {
     metrics.counter('watchers_examined_total').from(() => this.looks);
   }
 
+  /** Each wait ends at once, since the broker stops. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Waits in progress. */
   get parked(): number {
     return this.#parked;

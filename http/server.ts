@@ -1,28 +1,29 @@
 /**
- * HTTP beside the broker: /healthz (the process answers), /readyz (clients can be served) and
- * /metrics. Loaded only when `http.listeners` is set.
- *
- * /metrics has the series of each partition and group; `?partitions=false` leaves them out, for
- * who has very many.
+ * HTTP beside the broker: health, metrics, and unless they are switched off slices and segments.
+ * Loaded only when `http.listeners` is set. /v1/openapi.json describes all of it.
  */
 
-import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance } from 'fastify';
+import type { AddressInfo, Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Services } from '../broker/services.ts';
-import { exposeAll } from './exposition.ts';
-import { exposeKafkaExporter } from './kafka-exporter.ts';
+import { type ObservedBroker, observationRoutes } from './observation.ts';
+import { openApi } from './openapi.ts';
+import { PROBLEM_TYPE, Problem, problemOf } from './problem.ts';
 import { ProcessMetrics } from './process-metrics.ts';
+import { addRoutes, type Route, route } from './routes.ts';
+import { segmentRoute } from './segments.ts';
+import { sliceRoute } from './slices.ts';
+
+export type { ObservedBroker } from './observation.ts';
 
 export interface HttpListener {
   readonly host: string;
   readonly port: number;
 }
 
-/** What is told about a broker. */
-export interface ObservedBroker {
-  readonly services: Pick<Services, 'metrics' | 'topics' | 'groups' | 'nodeId'>;
-  /** Why clients cannot be served as they should; undefined when they can. */
-  unreadiness(): string | undefined;
+/** What is served: the broker's state, and its records where slices are switched on. */
+export interface ServedBroker extends ObservedBroker {
+  readonly slices?: Services | undefined;
 }
 
 export interface HttpServer {
@@ -31,29 +32,73 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-function routes(app: FastifyInstance, broker: ObservedBroker, processMetrics: ProcessMetrics) {
-  const { metrics } = broker.services;
-  const all = exposeAll(metrics);
-  exposeKafkaExporter(all, broker.services);
-  const few = exposeAll(metrics);
-  app.get('/healthz', () => ({ status: 'ok' }));
-  app.get('/readyz', (_request, reply) => {
-    const reason = broker.unreadiness();
-    if (reason === undefined) return reply.send({ status: 'ready' });
-    return reply.code(503).send({ status: 'not ready', reason });
+/** A topic's name has up to 249 characters, each perhaps escaped. */
+const MAX_PARAMETER_CHARACTERS = 1024;
+/** Time for the head of a request to come. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Requests of one connection that may be in work, when they come without waiting for answers. */
+const MOST_PIPELINED = 16;
+
+function describe(routes: readonly Route[]): Route {
+  return route({
+    path: '/v1/openapi.json',
+    id: 'description',
+    doc: 'This description.',
+    parameters: {},
+    answers: { 200: { doc: 'OpenAPI 3.1.', content: ['application/json'] } },
+    handle: () => openApi(routes),
   });
-  app.get<{ Querystring: { partitions?: string } }>('/metrics', async (request, reply) => {
-    const registry = request.query.partitions === 'false' ? few : all;
-    const text = await registry.metrics();
-    processMetrics.reset();
-    return reply.type(registry.contentType).send(text);
+}
+
+function makeApp(broker: ServedBroker, routes: readonly Route[]): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    forceCloseConnections: true,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: MAX_PARAMETER_CHARACTERS },
+    frameworkErrors: (error, _request, reply) => {
+      tell(reply, new Problem('INVALID_REQUEST', error.message, error.statusCode ?? 400));
+    },
+  });
+  limitPipelining(app);
+  app.setNotFoundHandler((request, reply) => {
+    return tell(reply, new Problem('RESOURCE_NOT_FOUND', `nothing is served at ${request.url}`));
+  });
+  app.setErrorHandler((error, request, reply) => {
+    let problem = problemOf(error);
+    if (problem === undefined) {
+      broker.slices?.env.log.error({ err: error, url: request.url }, 'an HTTP request failed');
+      problem = new Problem('UNKNOWN_SERVER_ERROR', 'The broker met an unexpected error.');
+    }
+    return tell(reply, problem);
+  });
+  addRoutes(app, routes);
+  return app;
+}
+
+/** As bytes: to a text a charset would be added, which JSON has not. */
+function tell(reply: FastifyReply, problem: Problem): FastifyReply {
+  const body = Buffer.from(JSON.stringify(problem));
+  return reply.code(problem.status).type(PROBLEM_TYPE).send(body);
+}
+
+/** Who sends requests without taking answers pins a few of them, not all. */
+function limitPipelining(app: FastifyInstance): void {
+  const inWork = new WeakMap<Socket, number>();
+  app.addHook('onRequest', (request, reply, done) => {
+    const { socket } = request.raw;
+    const count = (inWork.get(socket) ?? 0) + 1;
+    inWork.set(socket, count);
+    reply.raw.once('close', () => inWork.set(socket, (inWork.get(socket) ?? 1) - 1));
+    if (count <= MOST_PIPELINED) done();
+    else done(new Problem('THROTTLING_QUOTA_EXCEEDED', 'take the answers first'));
   });
 }
 
 /** Opens one server for each listener. Rejects when an address cannot be had. */
 export async function openHttp(
   listeners: readonly HttpListener[],
-  broker: ObservedBroker,
+  broker: ServedBroker,
 ): Promise<HttpServer> {
   const processMetrics = new ProcessMetrics(broker.services.metrics);
   const apps: FastifyInstance[] = [];
@@ -61,12 +106,15 @@ export async function openHttp(
     processMetrics.close();
     await Promise.all(apps.map((app) => app.close()));
   };
+  const { slices } = broker;
+  const routes = observationRoutes(broker, processMetrics);
+  if (slices !== undefined) routes.push(sliceRoute(slices), segmentRoute(slices));
+  routes.push(describe(routes));
   const addresses: HttpListener[] = [];
   try {
     for (const { host, port } of listeners) {
-      const app = Fastify({ logger: false, forceCloseConnections: true });
+      const app = makeApp(broker, routes);
       apps.push(app);
-      routes(app, broker, processMetrics);
       await app.listen({ port, host: host === '' ? '0.0.0.0' : host });
       const address = app.server.address() as AddressInfo;
       addresses.push({ host: address.address, port: address.port });

@@ -91,13 +91,15 @@ export class Generations {
     segments: readonly Segment[],
     endOffset: number,
   ): boolean {
+    const { place, context } = this.#list;
+    const { left } = context;
     let isChanged = false;
     for (const segment of segments) {
       const known = generations.get(segment.baseOffset);
       if (known === undefined) continue;
       generations.delete(segment.baseOffset);
       this.#linked.delete(known.id);
-      this.#list.context.left.add(this.#nameOf(segment, known.id), segment, endOffset);
+      left.add(place.topic, this.#nameOf(segment, known.id), segment, endOffset);
       isChanged = true;
     }
     return isChanged;

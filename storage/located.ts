@@ -33,6 +33,7 @@ export function locatedPath({ topicId, partition, baseOffset, generation }: Loca
 
 /** A segment that has left its log; what of it was persisted ends below `endOffset`. */
 interface LeftSegment {
+  readonly topic: string;
   readonly name: LocatedName;
   readonly segment: Segment;
   readonly endOffset: number;
@@ -43,8 +44,8 @@ export class LeftSegments {
   readonly #byPath = new Map<string, LeftSegment>();
   readonly #bySegment = new Map<Segment, LeftSegment>();
 
-  add(name: LocatedName, segment: Segment, endOffset: number): void {
-    const left = { name, segment, endOffset };
+  add(topic: string, name: LocatedName, segment: Segment, endOffset: number): void {
+    const left = { topic, name, segment, endOffset };
     this.#byPath.set(locatedPath(name), left);
     this.#bySegment.set(segment, left);
   }
@@ -86,11 +87,13 @@ export class LocatedLinks {
 }
 
 class OpenSegment implements LocatedFile {
+  readonly topic: string;
   readonly sizeBytes: number;
   readonly #file: DiskFile;
   readonly #close: () => void;
 
-  constructor(file: DiskFile, sizeBytes: number, close: () => void) {
+  constructor(topic: string, file: DiskFile, sizeBytes: number, close: () => void) {
+    this.topic = topic;
     this.#file = file;
     this.sizeBytes = sizeBytes;
     this.#close = close;
@@ -111,12 +114,13 @@ class OpenSegment implements LocatedFile {
 export function openLeft(context: LogContext, name: LocatedName): Promise<LocatedFile | undefined> {
   const left = context.left.get(name);
   if (left === undefined) return Promise.resolve(undefined);
-  return openSegment(context, left.segment, left.endOffset);
+  return openSegment(context, left.topic, left.segment, left.endOffset);
 }
 
 /** Opens a segment's file, of which only what lies below an offset is to be had. */
 export async function openSegment(
   context: LogContext,
+  topic: string,
   segment: Segment,
   endOffset: number,
   isRight: (stat: FileStat) => boolean = () => true,
@@ -128,7 +132,7 @@ export async function openSegment(
     if (!isRight(await file.stat())) return undefined;
     const sizeBytes = await bytesBelow(context, segment, endOffset);
     isKept = true;
-    return new OpenSegment(file, sizeBytes, () => files.release(segment.file));
+    return new OpenSegment(topic, file, sizeBytes, () => files.release(segment.file));
   } finally {
     if (!isKept) files.release(segment.file);
   }

@@ -309,7 +309,7 @@ export class SegmentLog {
     const check = await this.#generations.check(base, generation);
     const [segment] = this.#list.from(base);
     if (check !== undefined && segment?.baseOffset === base) {
-      return openSegment(context, segment, endOffset, check);
+      return openSegment(context, place.topic, segment, endOffset, check);
     }
     return openLeft(context, { ...place, baseOffset: base, generation });
   }

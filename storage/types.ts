@@ -72,6 +72,8 @@ export interface Location {
 
 /** A file that a location names, opened; it stays readable until it is given back. */
 export interface LocatedFile {
+  /** Whose it is, or was. */
+  readonly topic: string;
   /** Whole batches, all persisted; nothing beyond is given. */
   readonly sizeBytes: number;
   /** Reads up to `length` bytes at `position`; fewer only at `sizeBytes`. */

@@ -40,8 +40,9 @@ const NOWHERE = new WatchList();
 
 /** The partition a client means, or the error that there is none. */
 function resolve(context: RequestContext, asked: SessionPartition): Partition | number {
-  const { topics } = context.services;
+  const { topics, authorizer } = context.services;
   if (asked.topic === undefined) return ErrorCode.UNKNOWN_TOPIC_ID;
+  if (!authorizer.mayRead(context, asked.topic)) return ErrorCode.TOPIC_AUTHORIZATION_FAILED;
   const topic = topics.get(asked.topic);
   const partition = topic?.partitions[asked.partition];
   if (topic === undefined || partition === undefined) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;

@@ -5,6 +5,7 @@
 
 import type { Api, ClientConnection, RequestContext } from '../../broker/api.ts';
 import { Staged } from '../../broker/api.ts';
+import { everybody } from '../../broker/authorizer.ts';
 import { InlineCodecs } from '../../broker/codec-pool.ts';
 import { Config } from '../../broker/config.ts';
 import { Deadlines } from '../../broker/deadlines.ts';
@@ -131,6 +132,7 @@ export class DataBroker {
       metrics,
       limitedLog: new LimitedLog(clock, log),
       memory: new MemoryBudget(this.config.get('memory.max.bytes'), clock),
+      authorizer: everybody,
       locations: new Locations(this.config),
     } as unknown as Services;
   }
