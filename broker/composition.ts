@@ -26,6 +26,8 @@ import { Metrics } from './metrics.ts';
 import { ProducerIds } from './producer-ids.ts';
 import type { Services } from './services.ts';
 import { knownTopics, Topics } from './topics.ts';
+import { TransactionCoordinator, transactionOptions } from './transactions/coordinator.ts';
+import { markersOf } from './transactions/markers.ts';
 import { Watchers } from './watchers.ts';
 
 /** What is to be closed, last opened first. */
@@ -83,6 +85,16 @@ export async function compose(config: Config, world: World, closers: Closers): P
   closers.add(() => deadlines.close());
   const groups = new GroupCoordinator({ env, topics, options: groupOptions(config), metrics });
   closers.add(() => groups.close());
+  const producerIds = new ProducerIds(metadata, nodeId);
+  const transactions = new TransactionCoordinator({
+    env,
+    topics,
+    options: transactionOptions(config),
+    metrics,
+    producerIds,
+    markers: markersOf(topics, groups),
+  });
+  closers.add(() => transactions.close());
   const services: Services = {
     env,
     config,
@@ -93,7 +105,8 @@ export async function compose(config: Config, world: World, closers: Closers): P
     logs,
     topics,
     groups,
-    producerIds: new ProducerIds(metadata, nodeId),
+    transactions,
+    producerIds,
     fetchSessions: new FetchSessions(
       config.get('max.incremental.fetch.session.cache.slots'),
       env.clock,
@@ -112,6 +125,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
   watchTopics(services);
   exposeGauges(services, logs);
   await groups.load();
+  await transactions.load();
   return services;
 }
 

@@ -159,6 +159,13 @@ export const METRICS = {
   groups: gauge('count', 'Consumer groups known.'),
   group_members: gauge('count', 'Members of consumer groups.'),
   group_rebalances_total: counter('count', 'Rebalances of consumer groups completed.'),
+  transactional_ids: gauge('count', 'Transactional ids known.'),
+  transactions_open: gauge('count', 'Transactions begun and not yet decided.'),
+  transactions_completing: gauge('count', 'Transactions whose markers are being written.'),
+  transactions_total: counter('count', 'Transactions completed, by outcome.', {
+    labels: ['outcome'],
+  }),
+  transactions_timed_out_total: counter('count', 'Transactions aborted for taking too long.'),
   offset_commits_total: counter('count', 'Offsets committed.'),
 
   // The process.

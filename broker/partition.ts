@@ -16,7 +16,7 @@ import {
   magic,
   readBatchHeader,
 } from '../protocol/record-batch.ts';
-import { buildBatch } from '../protocol/records.ts';
+import { buildBatch, controlBatch, MarkerType } from '../protocol/records.ts';
 import type { Clock } from '../storage/env.ts';
 import { LogDeleted } from '../storage/errors.ts';
 import type { AppendResult, LogSlice, LogStore, PartitionLogView } from '../storage/types.ts';
@@ -30,6 +30,22 @@ export interface OwnRecord {
   readonly value: Buffer | null;
   /** Defaults to now. */
   readonly timestamp?: number;
+}
+
+/** The transaction that records of the broker's own are a part of. */
+export interface TransactionalProducer {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** Asked right before the append; throws when the transaction is over. */
+  check(): void;
+}
+
+/** How a transaction ended, for one of its partitions. */
+export interface TransactionMarker {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly coordinatorEpoch: number;
+  readonly isCommit: boolean;
 }
 
 export interface AppendedRange {
@@ -113,19 +129,47 @@ export class Partition {
    * Appends records of the broker's own as one batch, in the order of the calls; resolves when they
    * are durable. Draws on the reserve of internal topics.
    */
-  appendRecords(records: readonly OwnRecord[]): Promise<AppendedRange> {
+  appendRecords(
+    records: readonly OwnRecord[],
+    producer?: TransactionalProducer,
+  ): Promise<AppendedRange> {
     const nowMs = this.#services.clock.now();
     const batch = buildBatch({
       baseOffset: 0,
       records: records.map((record) => ({ timestamp: nowMs, headers: [], ...record })),
+      ...(producer === undefined ? {} : transactionalFields(producer)),
     });
-    return this.appendOwnBatch(batch);
+    if (producer === undefined) return this.appendOwnBatch(batch);
+    return this.appendOwnBatch(batch, (header) => {
+      producer.check();
+      this.log.producers.check(header, 'coordinator');
+    });
   }
 
-  /** The same for a batch that is already built. */
-  appendOwnBatch(batch: Buffer): Promise<AppendedRange> {
+  /**
+   * Appends the end of a transaction; resolves when it is durable. Draws on the reserve, so that it
+   * is never held back. Rejects with InvalidProducerEpoch and TransactionCoordinatorFenced.
+   */
+  appendMarker(marker: TransactionMarker): Promise<AppendedRange> {
+    const { producerId, producerEpoch, coordinatorEpoch, isCommit } = marker;
+    const batch = controlBatch({
+      type: isCommit ? MarkerType.commit : MarkerType.abort,
+      producerId,
+      producerEpoch,
+      coordinatorEpoch,
+      timestamp: this.#services.clock.now(),
+    });
+    return this.appendOwnBatch(batch, () => {
+      this.log.producers.checkMarker(producerId, producerEpoch, coordinatorEpoch);
+    });
+  }
+
+  /** The same for a batch that is already built; `check` throws where it may not be appended. */
+  appendOwnBatch(batch: Buffer, check?: (header: BatchHeader) => void): Promise<AppendedRange> {
     const room = this.#services.logs.admit(batch.length, true);
-    if (room === undefined && this.#admission === undefined) return this.#appendDurably(batch);
+    if (room === undefined && this.#admission === undefined) {
+      return this.#appendDurably(batch, check);
+    }
     const turn = Promise.all([this.#admission, room]).then(() => undefined);
     const settled = turn
       .catch(() => undefined)
@@ -133,7 +177,7 @@ export class Partition {
         if (this.#admission === settled) this.#admission = undefined;
       });
     this.#admission = settled;
-    return turn.then(() => this.#appendDurably(batch));
+    return turn.then(() => this.#appendDurably(batch, check));
   }
 
   /**
@@ -164,10 +208,14 @@ export class Partition {
     this.stable.endAll('deleted');
   }
 
-  #appendDurably(batch: Buffer): Promise<AppendedRange> {
+  #appendDurably(
+    batch: Buffer,
+    check: ((header: BatchHeader) => void) | undefined,
+  ): Promise<AppendedRange> {
     return new Promise((resolve, reject) => {
       if (this.#deleted) throw new LogDeleted(`${this.topic.name}-${this.index} was deleted`);
       const header = readBatchHeader(batch, 0);
+      check?.(header);
       const nowMs = this.#services.clock.now();
       const { baseOffset, lastOffset } = this.log.append(batch, header, nowMs);
       this.#count(baseOffset, lastOffset, header);
@@ -212,4 +260,8 @@ export class Partition {
     if (unstable.isMerged && lastStable > this.#lastStable) this.stable.endAll('bytes');
     this.#lastStable = lastStable;
   }
+}
+
+function transactionalFields({ producerId, producerEpoch }: TransactionalProducer) {
+  return { producerId, producerEpoch, baseSequence: 0, transactional: true };
 }

@@ -1,8 +1,8 @@
 /**
  * One Produce on its way. Two stages:
  *
- * 1. Ordered: room for the bytes (a promise while the source is held back), checks, of which some
- *    batches need a worker, and the appends. When it is over, the next request may start.
+ * 1. Ordered: the partitions join the transaction, where there is one, room for the bytes (a promise
+ *    while the source is held back), checks, of which some batches need a worker, and the appends. When it is over, the next request may start.
  * 2. Acknowledged: each partition's mark of the acks level has passed its batch, or the request's
  *    timeout is over. A repeated batch waits for the mark to pass the original.
  *
@@ -14,6 +14,7 @@ import type { RequestContext } from './api.ts';
 import type { Deadline } from './deadlines.ts';
 import { reportPartitionError } from './partition-errors.ts';
 import type { ProducePart } from './produce-part.ts';
+import type { ProduceTransaction } from './produce-transaction.ts';
 import { RejectedBatch, type ValidBatch, validateBatch } from './validate.ts';
 import { validationRules } from './validation-rules.ts';
 
@@ -34,6 +35,7 @@ export class ProduceRun implements Deadline {
   readonly #context: RequestContext;
   readonly #acks: Acks;
   readonly #timeoutMs: number;
+  readonly #transaction: ProduceTransaction | undefined;
   /** Partitions whose mark is waited for. */
   #waiting = 0;
   #done: (() => void) | undefined;
@@ -43,8 +45,10 @@ export class ProduceRun implements Deadline {
     parts: readonly ProducePart[],
     acks: Acks,
     timeoutMs: number,
+    transaction?: ProduceTransaction,
   ) {
     this.#context = context;
+    this.#transaction = transaction;
     this.parts = parts;
     this.#acks = acks;
     this.#timeoutMs = timeoutMs;
@@ -57,6 +61,22 @@ export class ProduceRun implements Deadline {
 
   /** The first stage; undefined when it is over already, else a promise that never rejects. */
   append(): Promise<void> | undefined {
+    const joining = this.#transaction?.join();
+    return joining === undefined ? this.#appendAdmitted() : this.#appendJoined(joining);
+  }
+
+  async #appendJoined(joining: Promise<ProtocolError | undefined>): Promise<void> {
+    const error = await joining;
+    if (error !== undefined) {
+      for (const part of this.#transaction!.parts) {
+        part.partition?.refuse(part.records);
+        this.#fail(part, error);
+      }
+    }
+    await this.#appendAdmitted();
+  }
+
+  #appendAdmitted(): Promise<void> | undefined {
     let sizeBytes = 0;
     for (const part of this.parts) if (part.isOpen) sizeBytes += part.sizeBytes;
     if (sizeBytes === 0) return this.#appendFrom(0);
@@ -155,8 +175,8 @@ export class ProduceRun implements Deadline {
     const { header } = valid;
     try {
       if (header.transactional) {
-        // No coordinator has begun a transaction here, so the partition is in none.
-        throw new ProtocolError('INVALID_TXN_STATE', 'The partition is not in a transaction.');
+        if (this.#transaction === undefined) throw new ProtocolError('INVALID_TXN_STATE');
+        this.#transaction.check(part, header);
       }
       const nowMs = services.env.clock.now();
       const appended = part.partition!.append(valid.batch, header, nowMs);
@@ -173,6 +193,7 @@ export class ProduceRun implements Deadline {
         metrics.counter('produce_records_total').add(header.recordCount);
       }
     } catch (error) {
+      if (header.transactional) part.partition!.refuse(part.records);
       this.#fail(part, error);
     }
   }

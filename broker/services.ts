@@ -26,6 +26,7 @@ import type { Metrics } from './metrics.ts';
 import type { Partition } from './partition.ts';
 import type { ProducerIds } from './producer-ids.ts';
 import type { TopicConfig, Topics } from './topics.ts';
+import type { TransactionCoordinator } from './transactions/coordinator.ts';
 import type { Watchers } from './watchers.ts';
 
 export interface Services {
@@ -39,6 +40,7 @@ export interface Services {
   readonly logs: LogStore;
   readonly topics: Topics;
   readonly groups: GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
   readonly producerIds: ProducerIds;
   readonly fetchSessions: FetchSessions;
   readonly watchers: Watchers;

@@ -104,6 +104,19 @@ export interface AbortedTransaction {
   readonly firstOffset: number;
 }
 
+/** What readers may know of one producer. */
+export interface ProducerState {
+  readonly producerId: number;
+  readonly epoch: number;
+  /** Epoch of the transaction coordinator that wrote the last marker; -1 when there was none. */
+  readonly coordinatorEpoch: number;
+  readonly lastTimestamp: number;
+  /** -1 when no transaction is open. */
+  readonly currentTxnFirstOffset: number;
+  /** The last five, oldest first. */
+  readonly batches: readonly { readonly lastSequence: number }[];
+}
+
 /** The five batches remembered of a producer, and its epoch: what a repeated batch is known by. */
 export interface ProducerStates {
   /**
@@ -111,7 +124,16 @@ export interface ProducerStates {
    * batch repeats one of the last five, undefined when it may be appended. Throws
    * OutOfOrderSequence or InvalidProducerEpoch (storage/errors.ts).
    */
-  check(header: BatchHeader): { baseOffset: number; lastOffset: number } | undefined;
+  check(
+    header: BatchHeader,
+    origin?: 'client' | 'coordinator',
+  ): { baseOffset: number; lastOffset: number } | undefined;
+  /** Checks a marker: throws InvalidProducerEpoch or TransactionCoordinatorFenced. */
+  checkMarker(producerId: number, producerEpoch: number, coordinatorEpoch: number): void;
+  /** What is known of a producer. */
+  get(producerId: number): ProducerState | undefined;
+  /** All producers that are remembered. */
+  entries(): Iterable<ProducerState>;
   /** Remembers that a client's batch could not be taken, so that what follows it is not either. */
   refuse(header: BatchHeader): void;
 }

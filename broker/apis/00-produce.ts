@@ -18,6 +18,7 @@ import { api, CLOSE_CONNECTION, NO_RESPONSE, type RequestContext, Staged } from 
 import { reportPartitionError } from '../partition-errors.ts';
 import { ProducePart } from '../produce-part.ts';
 import { type Acks, ProduceRun } from '../produce-run.ts';
+import { ProduceTransaction } from '../produce-transaction.ts';
 import type { Topic } from '../topics.ts';
 
 type Request = Decoded<typeof ProduceRequest>;
@@ -132,7 +133,8 @@ export const produce = api({
   handle(context, request) {
     const parts = makeParts(context, request);
     const acks = isAcks(request.acks) ? request.acks : 1;
-    const run = new ProduceRun(context, parts, acks, request.timeoutMs);
+    const transaction = ProduceTransaction.of(context, request.transactionalId, parts);
+    const run = new ProduceRun(context, parts, acks, request.timeoutMs, transaction);
     const appending = run.append();
     if (appending === undefined) return conclude(request, run);
     return new Staged(

@@ -1,6 +1,6 @@
 /**
- * FindCoordinator, API key 10, versions 0-6: which broker keeps a group. This broker keeps them
- * all. It has no transaction coordinator, so that none is available, and no share groups.
+ * FindCoordinator, API key 10, versions 0-6: which broker keeps a group or a transactional id. This
+ * broker keeps them all. It has no share groups.
  *
  * Version 1: key types and an error text. Version 3: flexible. Version 4: several keys (KIP-699).
  * Version 6: share groups (KIP-932).
@@ -37,13 +37,10 @@ function refused(errorCode: number, errorMessage: string): Found {
 }
 
 function find(context: RequestContext, keyType: number): Found {
-  if (keyType === KeyType.group) {
+  if (keyType === KeyType.group || keyType === KeyType.transaction) {
     const { host, port } = context.connection.advertised;
     const { nodeId } = context.services;
     return { nodeId, host, port, errorCode: ErrorCode.NONE, errorMessage: null };
-  }
-  if (keyType === KeyType.transaction) {
-    return refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'There is no transaction coordinator.');
   }
   return refused(ErrorCode.INVALID_REQUEST, `There is no coordinator of type ${keyType}.`);
 }

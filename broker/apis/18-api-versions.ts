@@ -25,6 +25,8 @@ import { LOCATION_FORM } from '../fetch-location.ts';
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 const API_VERSIONS_KEY = 18;
 const PRODUCE_KEY = 0;
+const FIRST_WITH_LEVEL_0 = 4;
+const TRANSACTION_VERSION = 2;
 
 type Answer = Input<typeof ApiVersionsResponse>;
 type Range = Answer['apiKeys'][number];
@@ -33,6 +35,23 @@ function rangeOf(served: AnyApi): Range {
   const { first, last } = parseRange(served.versions);
   const minVersion = served.key === PRODUCE_KEY ? 0 : first;
   return { apiKey: served.key, minVersion, maxVersion: last };
+}
+
+/**
+ * The features: with transaction.version at 2 clients leave it to Produce and TxnOffsetCommit to add
+ * partitions, and each end of a transaction raises the epoch (KIP-890). A feature that may have the
+ * level 0 is not listed to clients that cannot read that.
+ */
+function featuresFor(apiVersion: number): Partial<Answer> {
+  const name = 'transaction.version';
+  const finalizedFeatures = [
+    { name, maxVersionLevel: TRANSACTION_VERSION, minVersionLevel: TRANSACTION_VERSION },
+  ];
+  const supportedFeatures =
+    apiVersion < FIRST_WITH_LEVEL_0
+      ? []
+      : [{ name, minVersion: 0, maxVersion: TRANSACTION_VERSION }];
+  return { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch: 0 };
 }
 
 /** What is wrong with the request, or NONE. */
@@ -62,10 +81,10 @@ export function apiVersionsFor(others: readonly AnyApi[]) {
       if (errorCode !== ErrorCode.NONE) return { errorCode, apiKeys: [] };
       context.connection.clientSoftwareName = request.clientSoftwareName;
       context.connection.clientSoftwareVersion = request.clientSoftwareVersion;
+      const answer = { errorCode, apiKeys: ranges, ...featuresFor(context.apiVersion) };
       const { locations } = context.services;
-      if (!request.locations || !locations.isEnabled) return { errorCode, apiKeys: ranges };
-      const told = { form: LOCATION_FORM, maxBytes: locations.maxBytes };
-      return { errorCode, apiKeys: ranges, locations: told };
+      if (!request.locations || !locations.isEnabled) return answer;
+      return { ...answer, locations: { form: LOCATION_FORM, maxBytes: locations.maxBytes } };
     },
     onError: (_context, _request, errorCode): Answer => ({ errorCode, apiKeys: [] }),
     onUnsupportedVersion: (): Answer => ({

@@ -2,9 +2,8 @@
  * InitProducerId, API key 22, versions 0-5 (6 is not stable in Kafka 4.4).
  *
  * Without a transactional id every call gives a new producer id at epoch 0, whatever id the client
- * names. There is no transaction coordinator in this broker: a transactional id is checked as Kafka
- * checks it and then answered COORDINATOR_NOT_AVAILABLE, as by a Kafka whose `__transaction_state`
- * is not there.
+ * names. With one, the producer's id goes on in its next epoch, and who had it before is fenced; a
+ * transaction that it left open is aborted first (CONCURRENT_TRANSACTIONS until then).
  *
  * Version 1: as 0. Version 2: flexible. Version 3: producer id and epoch of the client (KIP-360).
  * Version 4: PRODUCER_FENCED (KIP-588). Version 5: KIP-890.
@@ -18,11 +17,13 @@ import {
 } from '../../protocol/messages/init-producer-id.ts';
 import { NO_PRODUCER_EPOCH, NO_PRODUCER_ID } from '../../protocol/record-batch.ts';
 import type { Decoded, Input } from '../../protocol/schema.ts';
-import { api } from '../api.ts';
-import type { Services } from '../services.ts';
+import { api, type RequestContext } from '../api.ts';
+import type { ProducerIdAndEpoch } from '../transactions/coordinator.ts';
 
 type Request = Decoded<typeof InitProducerIdRequest>;
 type Response = Input<typeof InitProducerIdResponse>;
+
+const FIRST_WITH_FENCED = 4;
 
 function refusal(errorCode: number): Response {
   return {
@@ -33,19 +34,29 @@ function refusal(errorCode: number): Response {
   };
 }
 
-/** What speaks against a request before anything is done; 0 when nothing does. */
-function fault(services: Services, request: Request): number {
-  // An epoch belongs to an id: both are given, or neither.
-  const namesId = request.producerId !== NO_PRODUCER_ID;
-  const namesEpoch = request.producerEpoch !== NO_PRODUCER_EPOCH;
-  if (namesId !== namesEpoch) return ErrorCode.INVALID_REQUEST;
-  if (request.transactionalId === null) return ErrorCode.NONE;
-  if (request.transactionalId === '') return ErrorCode.INVALID_REQUEST;
-  const longestMs = services.config.get('transaction.max.timeout.ms');
-  if (request.transactionTimeoutMs <= 0 || request.transactionTimeoutMs > longestMs) {
-    return ErrorCode.INVALID_TRANSACTION_TIMEOUT;
+/** Whom the client takes itself for; undefined when it starts, INVALID_REQUEST for half of it. */
+function expectedOf(request: Request): ProducerIdAndEpoch | undefined | 'INVALID_REQUEST' {
+  const { producerId, producerEpoch } = request;
+  const namesId = producerId !== NO_PRODUCER_ID;
+  const namesEpoch = producerEpoch !== NO_PRODUCER_EPOCH;
+  if (namesId !== namesEpoch) return 'INVALID_REQUEST';
+  return namesId ? { producerId, producerEpoch } : undefined;
+}
+
+async function handle({ services, apiVersion }: RequestContext, request: Request) {
+  const expected = expectedOf(request);
+  if (expected === 'INVALID_REQUEST') return refusal(ErrorCode.INVALID_REQUEST);
+  const { transactionalId, transactionTimeoutMs: timeoutMs } = request;
+  if (transactionalId === null) {
+    const producerId = await services.producerIds.next();
+    return { errorCode: ErrorCode.NONE, producerId, producerEpoch: 0 };
   }
-  return ErrorCode.COORDINATOR_NOT_AVAILABLE;
+  const { transactions } = services;
+  const result = await transactions.initProducerId(transactionalId, { timeoutMs, expected });
+  const { error, producerId, producerEpoch } = result;
+  const isTold = error !== 'PRODUCER_FENCED' || apiVersion >= FIRST_WITH_FENCED;
+  const errorCode = ErrorCode[isTold ? error : 'INVALID_PRODUCER_EPOCH'];
+  return { errorCode, producerId, producerEpoch };
 }
 
 export const initProducerId = api({
@@ -53,11 +64,6 @@ export const initProducerId = api({
   versions: '0-5',
   request: InitProducerIdRequest,
   response: InitProducerIdResponse,
-  async handle({ services }, request) {
-    const errorCode = fault(services, request);
-    if (errorCode !== ErrorCode.NONE) return refusal(errorCode);
-    const producerId = await services.producerIds.next();
-    return { throttleTimeMs: 0, errorCode, producerId, producerEpoch: 0 };
-  },
+  handle,
   onError: (_context, _request, errorCode) => refusal(errorCode),
 });

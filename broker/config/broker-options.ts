@@ -4,6 +4,7 @@ import { httpOptions } from './http-options.ts';
 import { storageOptions, topicDefaultOptions } from './log-options.ts';
 import { networkOptions, requestOptions } from './network-options.ts';
 import type { Option } from './option.ts';
+import { transactionOptions } from './transaction-options.ts';
 
 export const brokerOptions = {
   ...networkOptions,
@@ -11,6 +12,7 @@ export const brokerOptions = {
   ...topicDefaultOptions,
   ...storageOptions,
   ...requestOptions,
+  ...transactionOptions,
 } as const;
 
 export type OptionName = keyof typeof brokerOptions;

@@ -7,6 +7,7 @@ import { networkOptions, requestOptions } from './network-options.ts';
 import { formatValue, type Option, rangeText } from './option.ts';
 import { topicOption } from './topic-config.ts';
 import { type TopicOptionName, topicOptions } from './topic-options.ts';
+import { transactionOptions } from './transaction-options.ts';
 
 const HEAD = `# Configuration
 
@@ -110,6 +111,8 @@ export function configurationPage(): string {
     `${brokerTable(namesOf(httpOptions))}\n`,
     '## Requests, groups, producers, metadata\n',
     `${brokerTable(namesOf(requestOptions))}\n`,
+    '## Transactions\n',
+    `${brokerTable(namesOf(transactionOptions))}\n`,
     '## Data folder and write path\n',
     `${brokerTable(namesOf(storageOptions))}\n`,
     '## Defaults of topics\n',

@@ -5,7 +5,6 @@
  */
 
 export const kafkaOnlyNames: ReadonlySet<string> = new Set([
-  'add.partitions.to.txn.retry.backoff.max.ms',
   'add.partitions.to.txn.retry.backoff.ms',
   'alter.config.policy.class.name',
   'alter.log.dirs.replication.quota.window.num',
@@ -271,16 +270,7 @@ export const kafkaOnlyNames: ReadonlySet<string> = new Set([
   'ssl.truststore.password',
   'ssl.truststore.type',
   'telemetry.max.bytes',
-  'transaction.abort.timed.out.transaction.cleanup.interval.ms',
-  'transaction.partition.verification.enable',
-  'transaction.remove.expired.transaction.cleanup.interval.ms',
   'transaction.state.log.load.buffer.size',
-  'transaction.state.log.min.isr',
-  'transaction.state.log.num.partitions',
-  'transaction.state.log.replication.factor',
-  'transaction.state.log.segment.bytes',
-  'transaction.two.phase.commit.enable',
-  'transactional.id.expiration.ms',
   // Older versions.
   'advertised.host.name',
   'advertised.port',

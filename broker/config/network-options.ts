@@ -136,10 +136,6 @@ export const requestOptions = {
     dynamic: 'cluster-wide',
     doc: 'A producer that wrote nothing for so long is forgotten by the partition.',
   }),
-  'transaction.max.timeout.ms': int(900000, {
-    min: 1,
-    doc: 'The longest transaction timeout that InitProducerId accepts.',
-  }),
   'metadata.log.max.record.bytes.between.snapshots': long(20971520, {
     min: 1,
     doc:

@@ -7,11 +7,12 @@
  * Counterpart of Kafka's GroupCoordinatorService.
  */
 
-import type { ErrorName } from '../../protocol/errors.ts';
+import { type ErrorName, ProtocolError } from '../../protocol/errors.ts';
 import type { Env, Timer } from '../../storage/env.ts';
 import { Deadlines } from '../deadlines.ts';
 import { LimitedLog } from '../limited-log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { TransactionMarker } from '../partition.ts';
 import type { WritablePartition } from './log-writer.ts';
 import {
   type DescribedMember,
@@ -40,6 +41,11 @@ import type { GroupState } from './rebalance.ts';
 import { type GroupEntry, Shard, type ShardServices } from './shard.ts';
 import { loadShard } from './shard-loader.ts';
 import { StateBudget } from './state-budget.ts';
+import {
+  commitInTransaction,
+  endTransaction,
+  type TransactionalCommitRequest,
+} from './transactional-offsets.ts';
 
 export { groupOptions } from './options.ts';
 export type {
@@ -235,6 +241,28 @@ export class GroupCoordinator {
     return commitOffsets(this.#shardOf(request.groupId), request);
   }
 
+  /** The same within a transaction: the offsets count when it is committed. */
+  commitInTransaction(request: TransactionalCommitRequest): Promise<ErrorName[]> {
+    const fault = this.#faultOf(request.groupId);
+    if (fault !== undefined) return Promise.resolve(request.offsets.map(() => fault));
+    return commitInTransaction(this.#shardOf(request.groupId), request);
+  }
+
+  /** Ends a transaction in a partition of __consumer_offsets; durable when it resolves. */
+  async endTransaction(partition: number, marker: TransactionMarker): Promise<void> {
+    const shard = this.#shards[partition];
+    if (shard === undefined) throw new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION');
+    if (shard.unavailable === 'COORDINATOR_LOAD_IN_PROGRESS') {
+      throw new ProtocolError('NOT_LEADER_OR_FOLLOWER', 'the groups are being loaded');
+    }
+    await endTransaction(shard, marker);
+  }
+
+  /** The partition of __consumer_offsets that keeps a group. */
+  partitionOf(groupId: string): number {
+    return partitionFor(groupId, this.#shards.length);
+  }
+
   /** The offsets of these topics, or all with null; an error where the group cannot be asked. */
   async fetchOffsets(
     groupId: string,
@@ -299,7 +327,7 @@ export class GroupCoordinator {
   }
 
   #shardOf(groupId: string): Shard {
-    return this.#shards[partitionFor(groupId, this.#shards.length)]!;
+    return this.#shards[this.partitionOf(groupId)]!;
   }
 
   *#entries(): Generator<GroupEntry> {

@@ -152,6 +152,21 @@ export class Group extends GroupRebalance {
     return undefined;
   }
 
+  /**
+   * The same for a commit in a transaction, whose older versions tell nothing of the member. The
+   * group's state is not looked at, nor is a session kept alive.
+   */
+  transactionalCommitFault(
+    memberId: string,
+    instanceId: string | null,
+    generationId: number,
+  ): ErrorName | undefined {
+    if (this.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE';
+    if (generationId < 0 && this.state === 'Empty') return undefined;
+    if (generationId < 0 && memberId === '' && instanceId === null) return undefined;
+    return this.#memberFault(memberId, instanceId, generationId);
+  }
+
   /** The members as DescribeGroups shows them: what they joined with only while stable. */
   describe(): DescribedMember[] {
     const protocol = this.state === 'Stable' ? this.protocolName : undefined;

@@ -6,6 +6,7 @@
 import { ProtocolError } from '../../protocol/errors.ts';
 import { LogDeleted } from '../../storage/errors.ts';
 import type { Deadlines } from '../deadlines.ts';
+import type { TransactionalProducer, TransactionMarker } from '../partition.ts';
 import type { KeyedRecord } from './offset-records.ts';
 import { Timeout } from './timeout.ts';
 
@@ -13,7 +14,12 @@ import { Timeout } from './timeout.ts';
 export interface OffsetsPartition {
   readonly log: { readonly logStartOffset: number; readonly endOffset: number };
   /** Durable when it resolves; in the order of the calls. */
-  appendRecords(records: readonly KeyedRecord[]): Promise<{ readonly baseOffset: number }>;
+  appendRecords(
+    records: readonly KeyedRecord[],
+    producer?: TransactionalProducer,
+  ): Promise<{ readonly baseOffset: number }>;
+  /** The same for the end of a transaction. */
+  appendMarker(marker: TransactionMarker): Promise<{ readonly baseOffset: number }>;
   /** Visits all durable batches from an offset on. */
   scan(from: number, visit: (buffer: Buffer, at: number) => void): Promise<void>;
 }
@@ -25,7 +31,9 @@ export interface WritablePartition {
 }
 
 export interface Write {
-  readonly records: readonly KeyedRecord[];
+  /** What is written: records, of a transaction where `producer` is given, or the end of one. */
+  readonly records: readonly KeyedRecord[] | TransactionMarker;
+  readonly producer?: TransactionalProducer;
   /** The records are durable; gives the offset of each by its place. */
   readonly apply: (offsetOf: (index: number) => number) => void;
   /** The write has come to its end, well or not, however long whoever asked for it waited. */
@@ -62,7 +70,7 @@ export class LogWriter {
    * REQUEST_TIMED_OUT; the write may then still come to be applied.
    */
   write(write: Write): Promise<void> {
-    const appended = this.#append(write.records);
+    const appended = this.#append(write);
     appended.catch(() => undefined);
     const applied = this.#applied
       .then(() => appended)
@@ -74,14 +82,15 @@ export class LogWriter {
     return this.#limited(applied);
   }
 
-  async #append(records: readonly KeyedRecord[]): Promise<number[]> {
+  async #append({ records, producer }: Write): Promise<number[]> {
     this.#opened ??= this.#open();
     const opened = this.#opened;
     try {
       const { partition, maxBatchBytes } = await opened;
+      if (isMarker(records)) return [(await partition.appendMarker(records)).baseOffset];
       const batches = batchesOf(records, maxBatchBytes);
       const ends = batches.map(async (batch) => {
-        const { baseOffset } = await partition.appendRecords(batch);
+        const { baseOffset } = await partition.appendRecords(batch, producer);
         return batch.map((_, index) => baseOffset + index);
       });
       return (await Promise.all(ends)).flat();
@@ -102,6 +111,10 @@ export class LogWriter {
       applied.then(resolve, reject).finally(() => timeout.stop());
     });
   }
+}
+
+function isMarker(records: Write['records']): records is TransactionMarker {
+  return 'isCommit' in records;
 }
 
 function isFulfilled(promise: Promise<unknown>): Promise<boolean> {

@@ -85,7 +85,8 @@ function entryToCommit(shard: Shard, request: CommitRequest): GroupEntry | Error
   return shard.ensure(request.groupId);
 }
 
-function offsetFault(shard: Shard, entry: GroupEntry, offset: OffsetToCommit): ErrorName {
+/** What speaks against one offset. */
+export function offsetFault(shard: Shard, entry: GroupEntry, offset: OffsetToCommit): ErrorName {
   const { options, budget } = shard.services;
   if ((offset.metadata?.length ?? 0) > options.offsetMetadataMaxLength) {
     return 'OFFSET_METADATA_TOO_LARGE';
@@ -94,7 +95,7 @@ function offsetFault(shard: Shard, entry: GroupEntry, offset: OffsetToCommit): E
   return isNew && budget.isFull ? refusedForMemory(shard, entry.group.id) : 'NONE';
 }
 
-function refusedForMemory(shard: Shard, group: string): ErrorName {
+export function refusedForMemory(shard: Shard, group: string): ErrorName {
   shard.host.log.warn(
     { group: shown(group), limitBytes: shard.services.budget.limitBytes },
     'a commit was refused: groups take as much memory as they may',
@@ -109,18 +110,7 @@ async function writeCommits(
   entry: GroupEntry,
 ): Promise<ErrorName | undefined> {
   const { groupId } = request;
-  const nowMs = shard.host.now();
-  const expireTimestamp = request.retentionTimeMs === -1 ? -1 : nowMs + request.retentionTimeMs;
-  const values = accepted.map(
-    (offset): OffsetValue => ({
-      offset: offset.offset,
-      leaderEpoch: offset.leaderEpoch,
-      metadata: offset.metadata ?? '',
-      commitTimestamp: nowMs,
-      expireTimestamp,
-      topicId: offset.topicId,
-    }),
-  );
+  const values = offsetValues(accepted, shard.host.now(), request.retentionTimeMs);
   for (const { topic, partition } of accepted) entry.offsets.launched(topic, partition);
   const error = await shard.write({
     records: accepted.map(({ topic, partition }, index) =>
@@ -139,6 +129,23 @@ async function writeCommits(
   });
   if (error === undefined) shard.services.offsetsCommitted(accepted.length);
   return error;
+}
+
+/** Offsets as they are recorded. */
+export function offsetValues(
+  offsets: readonly OffsetToCommit[],
+  nowMs: number,
+  retentionTimeMs = -1,
+): OffsetValue[] {
+  const expireTimestamp = retentionTimeMs === -1 ? -1 : nowMs + retentionTimeMs;
+  return offsets.map((offset) => ({
+    offset: offset.offset,
+    leaderEpoch: offset.leaderEpoch,
+    metadata: offset.metadata ?? '',
+    commitTimestamp: nowMs,
+    expireTimestamp,
+    topicId: offset.topicId,
+  }));
 }
 
 /**

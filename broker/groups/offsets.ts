@@ -71,22 +71,24 @@ export class GroupOffsets {
   }
 
   put(topic: string, partition: number, committed: CommittedOffset): void {
-    const former = this.committed.set(topic, partition, committed);
-    if (former !== undefined) this.#budget.give(stateBytes(topic, former.metadata));
+    this.#give(topic, this.committed.set(topic, partition, committed));
     this.#budget.take(stateBytes(topic, committed.metadata));
   }
 
   /** Forgets a partition, in open transactions too. */
   remove(topic: string, partition: number): void {
-    const former = this.committed.delete(topic, partition);
-    if (former !== undefined) this.#budget.give(stateBytes(topic, former.metadata));
-    for (const offsets of this.#open.values()) offsets.delete(topic, partition);
+    this.#give(topic, this.committed.delete(topic, partition));
+    for (const offsets of this.#open.values()) this.#give(topic, offsets.delete(topic, partition));
   }
 
   /** Gives back what the offsets count for; the group is forgotten. */
   clear(): void {
     for (const { topic, partition } of [...this.committed]) this.remove(topic, partition);
-    this.#open.clear();
+    for (const producerId of [...this.#open.keys()]) this.endTransaction(producerId, false);
+  }
+
+  #give(topic: string, former: CommittedOffset | undefined): void {
+    if (former !== undefined) this.#budget.give(stateBytes(topic, former.metadata));
   }
 
   /** A commit goes to the log: it is to be told by `landed` how that ended. */
@@ -111,7 +113,8 @@ export class GroupOffsets {
       offsets = new TopicPartitionMap();
       this.#open.set(producerId, offsets);
     }
-    offsets.set(topic, partition, committed);
+    this.#give(topic, offsets.set(topic, partition, committed));
+    this.#budget.take(stateBytes(topic, committed.metadata));
   }
 
   isOpen(topic: string, partition: number): boolean {
@@ -125,8 +128,10 @@ export class GroupOffsets {
   endTransaction(producerId: number, isCommit: boolean): void {
     const offsets = this.#open.get(producerId);
     this.#open.delete(producerId);
-    if (offsets === undefined || !isCommit) return;
+    if (offsets === undefined) return;
     for (const { topic, partition, value } of offsets) {
+      this.#give(topic, value);
+      if (!isCommit) continue;
       const current = this.committed.get(topic, partition);
       if (current === undefined || value.recordOffset > current.recordOffset) {
         this.put(topic, partition, value);

@@ -4,10 +4,9 @@
  */
 
 import type { ErrorName } from '../../protocol/errors.ts';
-import { errorName } from '../../protocol/errors.ts';
 import type { Env } from '../../storage/env.ts';
 import type { Deadlines } from '../deadlines.ts';
-import { blameOf, errorCodeOf } from '../error-map.ts';
+import { blameOf } from '../error-map.ts';
 import type { LimitedLog } from '../limited-log.ts';
 import { Group } from './group.ts';
 import type { GroupHost } from './group-host.ts';
@@ -16,6 +15,7 @@ import type { KeyedRecord } from './offset-records.ts';
 import { GroupOffsets } from './offsets.ts';
 import type { GroupOptions } from './options.ts';
 import { type StateBudget, stateBytes } from './state-budget.ts';
+import { writeErrorOf } from './write-error.ts';
 
 export interface ShardServices {
   readonly env: Env;
@@ -122,7 +122,7 @@ export class Shard {
       await this.writer.write(write);
       return undefined;
     } catch (error) {
-      const values = { partition: this.partition, records: write.records.length, error };
+      const values = { partition: this.partition, error };
       const { log } = this.services;
       if (blameOf(error) === 'broker') log.error(values, 'an unexpected error writing to the log');
       else log.warn(values, 'records of groups could not be written');
@@ -133,25 +133,6 @@ export class Shard {
   #store(record: KeyedRecord, done: (error: ErrorName | undefined) => void): void {
     // Whatever `done` throws is a broken invariant: it is to stop the process, unhandled.
     void this.write({ records: [record], apply: () => undefined }).then(done);
-  }
-}
-
-/** Kafka's answer when a record could not be written: the client looks for the coordinator again. */
-function writeErrorOf(error: unknown): ErrorName {
-  const name = errorName(errorCodeOf(error));
-  switch (name) {
-    case 'UNKNOWN_TOPIC_OR_PARTITION':
-    case 'NOT_ENOUGH_REPLICAS':
-    case 'REQUEST_TIMED_OUT':
-      return 'COORDINATOR_NOT_AVAILABLE';
-    case 'NOT_LEADER_OR_FOLLOWER':
-    case 'KAFKA_STORAGE_ERROR':
-      return 'NOT_COORDINATOR';
-    case 'MESSAGE_TOO_LARGE':
-    case 'RECORD_LIST_TOO_LARGE':
-      return 'UNKNOWN_SERVER_ERROR';
-    default:
-      return name;
   }
 }
 

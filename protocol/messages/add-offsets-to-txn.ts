@@ -17,7 +17,7 @@ export const AddOffsetsToTxnResponse = message(
   'AddOffsetsToTxnResponse',
   { key: 25, type: 'response', versions: '0-4', flexible: '3+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     errorCode: int16('0+'),
   },
 );

@@ -42,7 +42,7 @@ export const AddPartitionsToTxnResponse = message(
   'AddPartitionsToTxnResponse',
   { key: 24, type: 'response', versions: '0-5', flexible: '3+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     errorCode: int16('4+', { default: 0 }),
     resultsByTransaction: array(
       '4+',

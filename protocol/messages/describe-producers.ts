@@ -17,7 +17,7 @@ export const DescribeProducersResponse = message(
   'DescribeProducersResponse',
   { key: 61, type: 'response', versions: '0', flexible: '0+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     topics: array('0+', {
       name: string('0+'),
       partitions: array('0+', {

@@ -14,7 +14,7 @@ export const DescribeTransactionsResponse = message(
   'DescribeTransactionsResponse',
   { key: 65, type: 'response', versions: '0', flexible: '0+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     transactionStates: array('0+', {
       errorCode: int16('0+'),
       transactionalId: string('0+'),

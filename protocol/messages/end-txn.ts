@@ -17,7 +17,7 @@ export const EndTxnResponse = message(
   'EndTxnResponse',
   { key: 26, type: 'response', versions: '0-5', flexible: '3+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     errorCode: int16('0+'),
     producerId: int64('5+', { default: -1 }),
     producerEpoch: int16('5+', { default: -1 }),

@@ -19,7 +19,7 @@ export const InitProducerIdResponse = message(
   'InitProducerIdResponse',
   { key: 22, type: 'response', versions: '0-6', flexible: '2+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     errorCode: int16('0+'),
     producerId: int64('0+', { default: -1 }),
     producerEpoch: int16('0+'),

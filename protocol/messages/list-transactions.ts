@@ -17,7 +17,7 @@ export const ListTransactionsResponse = message(
   'ListTransactionsResponse',
   { key: 66, type: 'response', versions: '0-2', flexible: '0+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     errorCode: int16('0+'),
     unknownStateFilters: arrayOf('string', '0+'),
     transactionStates: array('0+', {

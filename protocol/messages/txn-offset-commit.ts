@@ -30,7 +30,7 @@ export const TxnOffsetCommitResponse = message(
   'TxnOffsetCommitResponse',
   { key: 28, type: 'response', versions: '0-6', flexible: '3+' },
   {
-    throttleTimeMs: int32('0+'),
+    throttleTimeMs: int32('0+', { default: 0 }),
     topics: array('0+', {
       name: string('0-5', { default: '' }),
       topicId: uuid('6+', { default: ZERO_UUID }),

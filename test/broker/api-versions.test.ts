@@ -45,9 +45,16 @@ t.test('the ranges are those of the table, Produce from 0', async (t) => {
   }
 });
 
-t.test('no feature is announced that is not there', async (t) => {
+t.test('transactions are announced in their second version', async (t) => {
+  const name = 'transaction.version';
   const { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch } = await ask(4);
-  t.same([supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch], [[], [], -1]);
+  t.same(supportedFeatures, [{ name, minVersion: 0, maxVersion: 2 }]);
+  t.same(finalizedFeatures, [{ name, maxVersionLevel: 2, minVersionLevel: 2 }]);
+  t.equal(finalizedFeaturesEpoch, 0);
+  const older = await ask(3);
+  t.same(older.supportedFeatures, [], 'whose clients cannot read a level of 0');
+  t.same(older.finalizedFeatures, finalizedFeatures);
+  t.same((await ask(2)).finalizedFeatures, []);
 });
 
 t.test('a version from the future is answered in version 0 with our range', async (t) => {

@@ -18,6 +18,11 @@ import { Partition } from '../../broker/partition.ts';
 import { ProducerIds } from '../../broker/producer-ids.ts';
 import type { Services } from '../../broker/services.ts';
 import type { Topic } from '../../broker/topics.ts';
+import {
+  TransactionCoordinator,
+  transactionOptions,
+} from '../../broker/transactions/coordinator.ts';
+import { markersOf } from '../../broker/transactions/markers.ts';
 import { Watchers } from '../../broker/watchers.ts';
 import {
   decodeRequest,
@@ -29,8 +34,10 @@ import {
 import { Reader } from '../../protocol/reader.ts';
 import { type BatchOptions, buildBatch } from '../../protocol/records.ts';
 import type { Decoded, Input, Message } from '../../protocol/schema.ts';
+import type { Env } from '../../storage/env.ts';
 import type { LogOptions } from '../../storage/types.ts';
 import { FakeLog } from './fake-log.ts';
+import { FakeTopics } from './groups/fake-offsets-topic.ts';
 import { keptLog, seededRandom } from './harness.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -84,6 +91,8 @@ export class DataBroker {
   readonly watchers = new Watchers(this.deadlines, this.metrics);
   readonly lines;
   readonly services: Services;
+  /** Knows nothing before its `load`. */
+  readonly transactions: TransactionCoordinator;
   /** What `logs.admit` gives; a promise holds the source. */
   admit: (sizeBytes: number, internal: boolean) => Promise<void> | undefined = () => undefined;
   readonly ledger = {
@@ -113,18 +122,31 @@ export class DataBroker {
     this.config = new Config(given);
     const random = seededRandom(1);
     const slots = this.config.get('max.incremental.fetch.session.cache.slots');
+    const producerIds = new ProducerIds(this.ledger, 1);
+    const env = { clock, random, log } as unknown as Env;
+    const topics = {
+      get: (name: string) => this.byName.get(name),
+      byId: (id: string) => this.byId.get(id),
+      partition: (name: string, index: number) => this.byName.get(name)?.partitions[index],
+    };
+    this.transactions = new TransactionCoordinator({
+      env,
+      topics: new FakeTopics('__transaction_state'),
+      options: transactionOptions(this.config),
+      metrics,
+      producerIds,
+      markers: markersOf(topics, { endTransaction: async () => {} }),
+    });
     this.services = {
-      env: { clock, random, log },
+      env,
+      transactions: this.transactions,
       config: this.config,
       nodeId: 1,
       clusterId: 'a-cluster',
       hostId: 'a-host',
       logs: { admit: (size: number, internal: boolean) => this.admit(size, internal) },
-      topics: {
-        get: (name: string) => this.byName.get(name),
-        byId: (id: string) => this.byId.get(id),
-      },
-      producerIds: new ProducerIds(this.ledger, 1),
+      topics,
+      producerIds,
       fetchSessions: new FetchSessions(slots, clock, random, metrics),
       watchers: this.watchers,
       deadlines: this.deadlines,

@@ -10,6 +10,7 @@ import {
   lastOffset,
 } from '../../protocol/record-batch.ts';
 import { LogDeleted, LogFailed, OffsetOutOfRange } from '../../storage/errors.ts';
+import { ProducerStates } from '../../storage/producer-state.ts';
 import type {
   AppendResult,
   LogOptions,
@@ -39,7 +40,7 @@ export class FakeLog implements PartitionLogView {
   /** While set, appends wait for `sync`. */
   held = false;
   deleted = false;
-  readonly producers = { check: () => undefined, refuse: () => {} };
+  readonly producers = new ProducerStates();
   #waiting: Waiting[] = [];
 
   constructor(topic: string, topicId: string, partition: number, options: LogOptions) {

@@ -381,8 +381,11 @@ t.test('a transactional batch without a transaction is refused', async (t) => {
     new ProtocolError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED'),
     'without a transactional id',
   );
+  const loading = send(broker, sent(), { transactionalId: 'x' });
+  t.same(await codes(loading), [ErrorCode.NOT_ENOUGH_REPLICAS], 'not known yet');
+  await broker.transactions.load();
   const named = send(broker, sent(), { transactionalId: 'x' });
-  t.same(await codes(named), [ErrorCode.INVALID_TXN_STATE]);
+  t.same(await codes(named), [ErrorCode.INVALID_PRODUCER_ID_MAPPING]);
   t.equal(log.endOffset, 0);
 });
 

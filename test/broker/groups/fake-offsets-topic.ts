@@ -1,12 +1,19 @@
 /**
- * __consumer_offsets as the coordinator sees it, in memory: real batches, and durability in the
- * test's hand. The same topic can be given to a second coordinator, as after a restart.
+ * A coordinator's own topic as it sees it, in memory: real batches, and durability in the test's
+ * hand. The same topic can be given to a second coordinator, as after a restart.
  */
 
 import type { KeyedRecord } from '../../../broker/groups/offset-records.ts';
 import { readGroupRecord } from '../../../broker/groups/offset-records.ts';
+import type { TransactionalProducer, TransactionMarker } from '../../../broker/partition.ts';
 import { batchBytes, lastOffset } from '../../../protocol/record-batch.ts';
-import { type BatchOptions, buildBatch, readRecords } from '../../../protocol/records.ts';
+import {
+  type BatchOptions,
+  buildBatch,
+  controlBatch,
+  MarkerType,
+  readRecords,
+} from '../../../protocol/records.ts';
 
 interface Waiting {
   readonly resolve: () => void;
@@ -15,18 +22,35 @@ interface Waiting {
 
 export class FakePartition {
   readonly batches: Buffer[] = [];
-  readonly log = { logStartOffset: 0, endOffset: 0 };
+  readonly log = { logStartOffset: 0, endOffset: 0, leaderEpoch: 0 };
   /** While set, appended records do not become durable. */
   isHeld = false;
   /** While set, appending fails with it. */
   failure: Error | undefined;
   private waiting: Waiting[] = [];
 
-  async appendRecords(records: readonly KeyedRecord[]): Promise<{ baseOffset: number }> {
+  async appendRecords(
+    records: readonly KeyedRecord[],
+    producer?: TransactionalProducer,
+  ): Promise<{ baseOffset: number }> {
     if (this.failure !== undefined) throw this.failure;
+    producer?.check();
     const baseOffset = this.append({
       records: records.map((record) => ({ ...record, timestamp: 1_700_000_000_000 })),
+      ...(producer === undefined ? {} : { ...producer, baseSequence: 0, transactional: true }),
     });
+    return this.durable(baseOffset);
+  }
+
+  async appendMarker(marker: TransactionMarker): Promise<{ baseOffset: number }> {
+    if (this.failure !== undefined) throw this.failure;
+    const type = marker.isCommit ? MarkerType.commit : MarkerType.abort;
+    const baseOffset = this.log.endOffset;
+    this.appendBatch(controlBatch({ ...marker, type, timestamp: 1_700_000_000_000, baseOffset }));
+    return this.durable(baseOffset);
+  }
+
+  private async durable(baseOffset: number): Promise<{ baseOffset: number }> {
     if (this.isHeld) {
       await new Promise<void>((resolve, reject) => this.waiting.push({ resolve, reject }));
     }
@@ -94,8 +118,14 @@ export class FakeTopics {
   /** Other topics that are there. */
   readonly names = new Set(['t', 'u']);
 
+  readonly #name: string;
+
+  constructor(name = '__consumer_offsets') {
+    this.#name = name;
+  }
+
   get(name: string): FakeOffsetsTopic | undefined {
-    if (name === '__consumer_offsets') return this.topic;
+    if (name === this.#name) return this.topic;
     return this.names.has(name) ? new FakeOffsetsTopic(1) : undefined;
   }
 
@@ -106,7 +136,7 @@ export class FakeTopics {
   ): Promise<FakeOffsetsTopic> {
     await Promise.resolve();
     if (this.failure !== undefined) throw this.failure;
-    if (name !== '__consumer_offsets') throw new Error(`an unexpected topic ${name}`);
+    if (name !== this.#name) throw new Error(`an unexpected topic ${name}`);
     if (this.topic === undefined) {
       this.configs.push(configs);
       this.topic = new FakeOffsetsTopic(partitions);

@@ -144,21 +144,20 @@ t.test('FindCoordinator names this broker for every group', async (t) => {
   }
 });
 
-t.test('FindCoordinator knows no coordinators of other kinds', async (t) => {
+t.test('FindCoordinator knows those of groups and transactions, and no others', async (t) => {
   const broker = await GroupBroker.loaded();
   const noNode = { nodeId: -1, host: '', port: -1 };
-  const notAvailable = ErrorCode.COORDINATOR_NOT_AVAILABLE;
   for (const version of versionsOf(findCoordinator, '1-3')) {
     const transaction = await broker.ask(findCoordinator, version, { key: 'x', keyType: 1 });
-    t.match(transaction, { ...noNode, errorCode: notAvailable });
+    t.match(transaction, { nodeId: 1, host: 'broker.test', port: 9092, errorCode: 0 });
     const share = await broker.ask(findCoordinator, version, { key: 'x', keyType: 2 });
     t.match(share, { ...noNode, errorCode: ErrorCode.INVALID_REQUEST });
   }
   for (const version of versionsOf(findCoordinator, '4+')) {
-    for (const keyType of [1, 2, 9]) {
+    for (const keyType of [2, 9]) {
       const request = { keyType, coordinatorKeys: ['x'] };
       const { coordinators } = await broker.ask(findCoordinator, version, request);
-      const errorCode = keyType === 1 ? notAvailable : ErrorCode.INVALID_REQUEST;
+      const errorCode = ErrorCode.INVALID_REQUEST;
       t.match(coordinators, [{ key: 'x', ...noNode, errorCode }]);
     }
   }
