@@ -115,7 +115,14 @@ export class RecordReading extends Iterating<ReadRecord> {
   #epoch = -1;
 
   protected override take(): ReadRecord | undefined | Promise<ReadRecord | undefined> {
+    this.feeding.settings.signal?.throwIfAborted();
     return this.#fromBatch() ?? this.#fromNextBatch();
+  }
+
+  /** What was read and not given is for nobody any more; the token stays where it was. */
+  override close(): void {
+    this.#records = undefined;
+    super.close();
   }
 
   override token(): string | undefined {
@@ -130,7 +137,8 @@ export class RecordReading extends Iterating<ReadRecord> {
   }
 
   #fromBatch(): ReadRecord | undefined {
-    const record = this.#records?.next();
+    if (this.#records === undefined) return undefined;
+    const record = this.#records.next();
     this.#given = record;
     if (record === undefined) this.#records = undefined;
     else this.feeding.stats.records++;
