@@ -3,11 +3,14 @@
 #
 #   benchmarks/peers/install-kafka.sh [FOLDER]      FOLDER is .dev/kafka when it is not given
 #
+# KAFKA_ARTIFACT=kafka-tools installs its command line tools instead, KAFKA_RELEASE another version.
+#
 # Needs Java 17 or newer and Maven. Does nothing when the version asked for is already there, so
 # that a script may call it every time. Starting the broker is the work of kafka.ts beside this file.
 set -euo pipefail
 
 version="${KAFKA_RELEASE:-4.4.0}"
+artifact="${KAFKA_ARTIFACT:-kafka_2.13}"
 root="$(cd "$(dirname "$0")/../.." && pwd)"
 folder="${1:-$root/.dev/kafka}"
 
@@ -30,7 +33,7 @@ cat > "$work/pom.xml" <<POM
   <dependencies>
     <dependency>
       <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
+      <artifactId>$artifact</artifactId>
       <version>$version</version>
     </dependency>
   </dependencies>

@@ -41,8 +41,13 @@ export interface RunningKafka {
   readonly host: string;
   readonly port: number;
   readonly pid: number;
-  /** Ends the broker in an orderly way and starts it again on the same port and data. */
-  restart(): Promise<void>;
+  /** Where the folders of its partitions are. */
+  readonly dataDir: string;
+  /**
+   * Ends the broker in an orderly way and starts it again on the same port and data;
+   * `whileStopped` runs in between.
+   */
+  restart(whileStopped?: () => Promise<void>): Promise<void>;
   /** Ends the broker and removes its data. */
   stop(): Promise<void>;
 }
@@ -65,11 +70,13 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
   return {
     host: HOST,
     port,
+    dataDir: dataDirOf(home),
     get pid() {
       return broker.pid;
     },
-    restart: async () => {
+    restart: async (whileStopped) => {
       await broker.end();
+      await whileStopped?.();
       await broker.start();
     },
     stop: async () => {
@@ -77,6 +84,10 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+function dataDirOf(home: string): string {
+  return join(home, 'data');
 }
 
 class KafkaProcess {
@@ -133,7 +144,7 @@ function serverProperties(
     listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'log.dirs': join(home, 'data'),
+    'log.dirs': dataDirOf(home),
     'offsets.topic.replication.factor': '1',
     'transaction.state.log.replication.factor': '1',
     'transaction.state.log.min.isr': '1',
