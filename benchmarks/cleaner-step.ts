@@ -84,10 +84,8 @@ async function clean(segments: readonly SegmentInput[]): Promise<void> {
     maxRecordsBytes: 64 * 1024 * 1024,
     secret: randomBytes(16),
   };
-  const cleaning = new Cleaning(nodeDisk(), job, {
-    spent: () => Promise.resolve(),
-    abort: () => undefined,
-  });
+  const pace = { spent: () => Promise.resolve() };
+  const cleaning = new Cleaning(nodeDisk(), job, pace, () => undefined);
   const started = performance.now();
   await cleaning.map();
   const mapped = performance.now();

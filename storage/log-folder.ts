@@ -70,17 +70,21 @@ async function clearUp(
   const cleaned = names.filter((name) => name.endsWith(CLEANED_SUFFIX));
   const cleanedBases = cleaned.map((name) => offsetOfName(name) ?? Number.POSITIVE_INFINITY);
   const firstCleaned = Math.min(Number.POSITIVE_INFINITY, ...cleanedBases);
-  const swaps: string[] = [];
-  for (const name of names) {
-    // A swap above an unfinished file belongs to the same unfinished work.
-    const isSwap = name.endsWith(SWAP_SUFFIX);
-    const isUnfinished = isSwap && (offsetOfName(name) ?? 0) >= firstCleaned;
-    if (isSwap && !isUnfinished) swaps.push(name);
-    if (name.endsWith(DELETED_SUFFIX) || name.endsWith(CLEANED_SUFFIX) || isUnfinished) {
+  const allSwaps = names.filter((name) => name.endsWith(SWAP_SUFFIX));
+  // A swap above an unfinished file belongs to the same unfinished work.
+  const unfinished = allSwaps.filter((name) => (offsetOfName(name) ?? 0) >= firstCleaned);
+  const swaps = allSwaps.filter((name) => !unfinished.includes(name));
+  const remove = async (leftOver: readonly string[]) => {
+    for (const name of leftOver) {
       log.info({ file: path.join(folder, name) }, 'a file left over from before was removed');
       await disk.remove(path.join(folder, name));
     }
-  }
+  };
+  await remove(unfinished);
+  // As long as one is there, what is unfinished is not taken for finished.
+  if (unfinished.length > 0) await disk.syncDir(folder);
+  await remove(cleaned);
+  await remove(names.filter((name) => name.endsWith(DELETED_SUFFIX)));
   if (swaps.length > 0) await finishSwap(context, folder, names, swaps);
   return disk.list(folder);
 }
@@ -109,14 +113,18 @@ async function finishSwap(
     log.info({ file: path.join(folder, name) }, 'a segment that was compacted was removed');
     await disk.remove(path.join(folder, name));
   }
-  // The old must be gone for good before the new loses the mark that says so.
+  // The old must be gone for good before the new loses the mark that says so, and the indexes keep
+  // theirs until the log has lost its own: by that mark they would be taken for the old ones.
   await disk.syncDir(folder);
-  for (const name of swaps) {
-    const target = name.slice(0, -SWAP_SUFFIX.length);
-    log.info({ file: path.join(folder, target) }, 'an interrupted swap was finished');
-    await disk.rename(path.join(folder, name), path.join(folder, target));
+  const isLog = (name: string) => name.endsWith(LOG_SUFFIX + SWAP_SUFFIX);
+  for (const part of [swaps.filter(isLog), swaps.filter((name) => !isLog(name))]) {
+    for (const name of part) {
+      const target = name.slice(0, -SWAP_SUFFIX.length);
+      log.info({ file: path.join(folder, target) }, 'an interrupted swap was finished');
+      await disk.rename(path.join(folder, name), path.join(folder, target));
+    }
+    await disk.syncDir(folder);
   }
-  await disk.syncDir(folder);
 }
 
 async function endOffsetOf(context: LogContext, file: string, base: number): Promise<number> {

@@ -11,6 +11,7 @@ import { NO_TIMESTAMP } from '../protocol/record-batch.ts';
 import { OffsetOutOfRange } from './errors.ts';
 import { LogReader } from './log-reader.ts';
 import { LogWriter, type OpenedLog } from './log-writer.ts';
+import type { AbortedTxn } from './txn-index.ts';
 import type {
   AbortedTransaction,
   LocatedFile,
@@ -22,6 +23,8 @@ import type {
 import type { WritePath } from './write-path.ts';
 
 export class PartitionLog extends LogWriter implements PartitionLogView {
+  /** What goes through its segments now: retention and the cleaner leave each other alone. */
+  upkeep: 'retention' | 'cleaning' | undefined;
   readonly #reader: LogReader;
   #logStart: number;
   /** What is durable of it. */
@@ -84,6 +87,16 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
       .map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
     if (from >= this.persistedOffset) return inMemory;
     return this.#abortedInSegments(from, to, inMemory);
+  }
+
+  /** Aborted transactions that overlap [from, to), with their markers. */
+  async abortedWithin(from: number, to: number): Promise<AbortedTxn[]> {
+    const inMemory = this.aborted.filter(
+      ({ firstOffset, lastOffset }) => lastOffset >= from && firstOffset < to,
+    );
+    const stored = await this.segments.abortedTransactions(from, to);
+    const known = new Set(stored.map(({ lastOffset }) => lastOffset));
+    return [...stored, ...inMemory.filter(({ lastOffset }) => !known.has(lastOffset))];
   }
 
   async #abortedInSegments(

@@ -66,7 +66,9 @@ export class Retention implements Chore {
   }
 
   async #check(log: PartitionLog, nowMs: number | undefined): Promise<void> {
-    if (log.failure !== undefined) return;
+    // What is being cleaned now is looked at the next time.
+    if (log.failure !== undefined || log.upkeep !== undefined) return;
+    log.upkeep = 'retention';
     try {
       await this.#report(log, 'start', () => log.dropSegmentsBefore(log.logStartOffset));
       const parts = partsOf(log);
@@ -85,6 +87,8 @@ export class Retention implements Chore {
       if (isAll) await this.#empty(log, expired);
     } catch (error) {
       this.#failed(log, error);
+    } finally {
+      log.upkeep = undefined;
     }
   }
 

@@ -11,6 +11,7 @@
 
 import path from 'node:path';
 import { baseOffset } from '../protocol/record-batch.ts';
+import { type CleanedSegment, CleaningAborted } from './cleaner/cleaning-job.ts';
 import { LogDeleted, LogFailed, OffsetOutOfRange } from './errors.ts';
 import { Generations } from './generations.ts';
 import { openLeft, openSegment } from './located.ts';
@@ -29,6 +30,7 @@ import {
 } from './segment-queries.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { SegmentRemover } from './segment-remover.ts';
+import { swapSegments } from './segment-swap.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { SliceBuilder } from './slice-builder.ts';
@@ -46,6 +48,8 @@ export interface SegmentInfo {
   readonly isActive: boolean;
   /** The largest of its records; when the file was written last where none has a time. */
   newestTimestamp(): Promise<number>;
+  /** That of the first batch; -1 when it has none. */
+  firstTimestamp(): Promise<number>;
 }
 
 export class SegmentLog {
@@ -146,6 +150,7 @@ export class SegmentLog {
       sizeBytes: segment.sizeBytes,
       isActive: segment === this.#list.active,
       newestTimestamp: () => newestTimestamp(this.#list.context, segment),
+      firstTimestamp: () => segment.firstTimestamp(),
     }));
   }
 
@@ -360,6 +365,25 @@ export class SegmentLog {
       }
       // A full disk may not take this either; no segment will begin at these offsets again.
       if (!isRecorded) await this.#generations.forget(gone);
+    });
+  }
+
+  /**
+   * Puts a cleaned segment in the place of those that it was made of, durably. Throws
+   * CleaningAborted, the files taken away, when those have left the log meanwhile.
+   */
+  replace(cleaned: CleanedSegment): Promise<void> {
+    const fail = (error: unknown) => this.#writer.fail('swap', error);
+    const parts = {
+      list: this.#list,
+      generations: this.#generations,
+      remover: this.#remover,
+      fail,
+    };
+    return this.#queue.run(() => {
+      if (this.#isRemoved) throw new CleaningAborted();
+      if (this.failure !== undefined) throw this.failure;
+      return swapSegments(parts, cleaned);
     });
   }
 

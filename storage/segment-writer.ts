@@ -50,7 +50,7 @@ export class SegmentWriter {
       let bytes = 0;
       for (const batch of taken) bytes += batch.sizeBytes;
       await this.#pin(segment);
-      await segment.write(run.take(bytes), taken, (error) => this.#fail('cut', error));
+      await segment.write(run.take(bytes), taken, (error) => this.fail('cut', error));
       next += count;
       // Not at the end of the run: what comes next may fail, and this is not written again.
       const { nextOffset } = segment;
@@ -196,12 +196,13 @@ export class SegmentWriter {
     try {
       await sync;
     } catch (error) {
-      this.#fail('sync', error);
+      this.fail('sync', error);
       throw error;
     }
   }
 
-  #fail(what: string, error: unknown): void {
+  /** What the disk has is known only after the log was opened anew. */
+  fail(what: string, error: unknown): void {
     const { log } = this.#list.context.env;
     log.error(
       { err: error, folder: this.#list.folder.path },

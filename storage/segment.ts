@@ -281,7 +281,7 @@ export class Segment implements CachedIndexes {
    * stay in memory, and the next start makes the files anew.
    */
   async storeIndexes(isSynced: boolean): Promise<void> {
-    if (this.#indexes === undefined || this.suffix !== '') return;
+    if (this.#indexes === undefined || this.suffix !== '' || this.hasLeft) return;
     const { env } = this.#context;
     try {
       await writeIndexes(env.disk, this.#indexPlace, this.#indexes, isSynced);

@@ -144,6 +144,20 @@ export class StoreCheckpoints {
     if (log.persistedOffset > 0) await this.#saveShared(RECOVERY_POINTS_FILE);
   }
 
+  /**
+   * Makes durable what a start needs to know of a log's producers without reading it: a cleaning
+   * takes batches away that tell of them. False when no flush has ended for a while.
+   */
+  async secure(log: PartitionLog): Promise<boolean> {
+    const snapshot = takeProducers(log) ?? (await this.#takeAfterFlush(log));
+    if (snapshot === undefined) return false;
+    await this.#inTurn(async () => {
+      await writeProducers(this.#env, log.segments.folder, snapshot);
+      await this.#saveOffsets(RECOVERY_POINTS_FILE);
+    });
+    return true;
+  }
+
   /** The small files are written one after the other. */
   #inTurn(save: () => Promise<void>): Promise<void> {
     const saving = this.#saving.then(save);

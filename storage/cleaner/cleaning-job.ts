@@ -112,4 +112,5 @@ export interface Cleaners {
   begin(job: CleaningJob): CleaningRun;
   /** There is nothing to clean for a while. */
   idle(): Promise<void>;
+  close(): Promise<void>;
 }

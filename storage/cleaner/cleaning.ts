@@ -43,9 +43,10 @@ import { OffsetMap } from './offset-map.ts';
 import { groupSegments } from './segment-groups.ts';
 
 export class Cleaning implements CleaningRun {
+  readonly abort: () => void;
   readonly #disk: Disk;
   readonly #job: CleaningJob;
-  readonly #pace: Pace & { abort(): void };
+  readonly #pace: Pace;
   readonly #map: OffsetMap;
   readonly #walk: BatchWalk;
   readonly #txns: CleanedTransactions;
@@ -57,10 +58,12 @@ export class Cleaning implements CleaningRun {
   #bytesWritten = 0;
   #isFull = false;
 
-  constructor(disk: Disk, job: CleaningJob, pace: Pace & { abort(): void }) {
+  /** `abort` lets `pace` throw CleaningAborted. */
+  constructor(disk: Disk, job: CleaningJob, pace: Pace, abort: () => void) {
     this.#disk = disk;
     this.#job = job;
     this.#pace = pace;
+    this.abort = abort;
     this.#map = new OffsetMap({
       maxBytes: job.mapBytes,
       loadFactor: job.mapLoadFactor,
@@ -230,12 +233,8 @@ export class Cleaning implements CleaningRun {
     });
   }
 
-  abort(): void {
-    this.#pace.abort();
-  }
-
   end(): Promise<void> {
-    this.#pace.abort();
+    this.abort();
     return Promise.resolve();
   }
 }
