@@ -11,6 +11,7 @@ import { hostIdOf } from '../protocol/host-id.ts';
 import { METADATA_TOPIC, openStore, type Store } from '../storage/store.ts';
 import type { StoreEvents } from '../storage/store-events.ts';
 import { everybody } from './authorizer.ts';
+import { exposeCleaner } from './cleaner-metrics.ts';
 import { inflate } from './codec-pool.ts';
 import type { Config } from './config.ts';
 import { ConfigChanges } from './config-changes.ts';
@@ -64,6 +65,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
   const logs = await openStore(env, config.storeOptions(), {
     inflate: (codec, payload) => inflate(codecs, codec, payload),
     events: storeEvents(metrics),
+    cleaner: { cleaners: world.openCleaners(), options: () => config.cleanerOptions() },
   });
   closers.add(() => logs.close());
   memory.attachStorage(
@@ -124,6 +126,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
   };
   watchTopics(services);
   exposeGauges(services, logs);
+  if (logs.cleaner !== undefined) exposeCleaner(metrics, logs.cleaner, env.clock);
   await groups.load();
   await transactions.load();
   return services;

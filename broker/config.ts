@@ -5,6 +5,7 @@
  * The options are declared in config/broker-options.ts and config/topic-options.ts.
  */
 
+import type { CleanerOptions } from '../storage/cleaner/cleaner-options.ts';
 import type { StoreOptions } from '../storage/store-options.ts';
 import type { LogOptions } from '../storage/types.ts';
 import {
@@ -223,6 +224,19 @@ export class Config {
       linksLocated: this.get('slice.location.base.url') !== null,
       retentionCheckMs: this.get('log.retention.check.interval.ms'),
       metadata: this.#metadataLogOptions(),
+    };
+  }
+
+  /** Options of the log cleaner, as they are now. */
+  cleanerOptions(): CleanerOptions {
+    return {
+      isEnabled: this.get('log.cleaner.enable'),
+      threads: this.get('log.cleaner.threads'),
+      dedupeBufferBytes: this.get('log.cleaner.dedupe.buffer.size'),
+      loadFactor: this.get('log.cleaner.io.buffer.load.factor'),
+      ioBufferBytes: this.get('log.cleaner.io.buffer.size'),
+      maxBytesPerSecond: this.get('log.cleaner.io.max.bytes.per.second'),
+      backoffMs: this.get('log.cleaner.backoff.ms'),
     };
   }
 

@@ -12,6 +12,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import pino from 'pino';
+import { CleanerThreads } from '../storage/cleaner/cleaner-threads.ts';
+import type { Cleaners } from '../storage/cleaner/cleaning-job.ts';
 import type { Clock, Env, Host, Logger, Random, Timer } from '../storage/env.ts';
 import { nodeDisk } from '../storage/node-disk.ts';
 import type { Broker } from './broker.ts';
@@ -40,6 +42,8 @@ export interface World {
   /** Memory of requests' frames; tests have one that makes use after release visible. */
   readonly frames?: FramePool;
   openCodecs(memory: MemoryBudget): Codecs;
+  /** Where compacted logs are cleaned. */
+  openCleaners(): Cleaners;
   openHttp(listeners: readonly HostPort[], broker: Broker): Promise<OpenHttp>;
 }
 
@@ -118,6 +122,7 @@ export function systemWorld(log: Logger): World {
     },
     transport: tcpTransport,
     mostConnections: mostConnections(),
+    openCleaners: () => new CleanerThreads(),
     openCodecs: (memory) => new WorkerCodecs({ clock: systemClock, memory }),
     openHttp: async (listeners, broker) => {
       const { openHttp } = await import('../http/server.ts');

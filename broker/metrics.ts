@@ -153,6 +153,35 @@ export const METRICS = {
     'Whether retention by time is suspended, since the clock has jumped.',
   ),
 
+  // The log cleaner.
+  cleaner_passes_total: counter('count', 'Passes of the log cleaner over a log.'),
+  cleaner_failures_total: counter('count', 'Passes of the log cleaner that failed.'),
+  cleaner_read_bytes_total: counter('bytes', 'Bytes of log that were cleaned.'),
+  cleaner_written_bytes_total: counter('bytes', 'Bytes of log that cleaning wrote anew.'),
+  cleaner_read_records_total: counter('records', 'Records that were looked at by cleaning.'),
+  cleaner_written_records_total: counter('records', 'Records that cleaning kept.'),
+  cleaner_running: gauge('count', 'Logs that are being cleaned.'),
+  cleaner_max_dirty_ratio: gauge(
+    'count',
+    'Largest share of a compacted log that is dirty, when it was last looked for.',
+  ),
+  cleaner_dirty_bytes: gauge('bytes', 'Dirty bytes of all compacted logs that could be cleaned.'),
+  cleaner_max_delay_seconds: gauge(
+    'seconds',
+    'By how much max.compaction.lag.ms is exceeded at most.',
+  ),
+  cleaner_last_pass_seconds: gauge('seconds', 'Duration of the last pass.'),
+  cleaner_last_pass_buffer_ratio: gauge(
+    'count',
+    'How full the memory for keys became in the last pass.',
+  ),
+  cleaner_idle_seconds: gauge('seconds', 'Time since logs to clean were last looked for.'),
+  cleaner_uncleanable_partitions: gauge(
+    'count',
+    'Logs that could not be cleaned and are left as they are for a while.',
+  ),
+  cleaner_uncleanable_bytes: gauge('bytes', 'Size of the logs that could not be cleaned.'),
+
   // Groups and topics.
   topics: gauge('count', 'Topics, internal ones included.'),
   partitions: gauge('count', 'Partitions, internal ones included.'),

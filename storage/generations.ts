@@ -131,7 +131,11 @@ export class Generations {
   }
 
   #load(): Promise<Map<number, Generation>> {
-    this.#loaded ??= this.#read();
+    this.#loaded ??= this.#read().catch((error: unknown) => {
+      // What could not be read is read the next time.
+      this.#loaded = undefined;
+      throw error;
+    });
     return this.#loaded;
   }
 

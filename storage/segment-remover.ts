@@ -13,6 +13,8 @@ import { DELETED_SUFFIX, deletedFolderName, LOG_SUFFIX } from './segment-names.t
 export class SegmentRemover {
   readonly #list: SegmentList;
   readonly #timers = new Set<Timer>();
+  /** Names of deleted logs that are still there. */
+  readonly #names = new Set<string>();
 
   constructor(list: SegmentList) {
     this.#list = list;
@@ -28,20 +30,32 @@ export class SegmentRemover {
   async removeSegment(segment: Segment): Promise<void> {
     const { files, env } = this.#list.context;
     const paths = [LOG_SUFFIX, ...SIDE_SUFFIXES].map((suffix) => segment.pathOf(suffix));
+    const suffix = this.#freeSuffix(segment);
     await files.use(segment.file, async () => {
       for (const file of paths) {
         if ((await env.disk.stat(file)) === undefined) continue;
-        await env.disk.rename(file, file + DELETED_SUFFIX);
+        await env.disk.rename(file, file + suffix);
       }
-      segment.suffix = DELETED_SUFFIX;
+      segment.suffix = suffix;
     });
     env.log.info({ segment: segment.path }, 'a segment was deleted');
     this.#list.context.indexes.forget(segment);
     this.#later(async () => {
       await this.#forgetLocated(segment);
       files.retire(segment.file);
-      for (const file of paths) await env.disk.remove(file + DELETED_SUFFIX);
+      for (const file of paths) await env.disk.remove(file + suffix);
+      this.#names.delete(segment.path);
     });
+  }
+
+  /** A log that is cleaned often may have left several files of one base. */
+  #freeSuffix(segment: Segment): string {
+    let suffix = DELETED_SUFFIX;
+    for (let count = 1; this.#names.has(segment.path + suffix); count++) {
+      suffix = `.${count}${DELETED_SUFFIX}`;
+    }
+    this.#names.add(segment.path + suffix);
+    return suffix;
   }
 
   /** Renames the folder, durably. */

@@ -12,10 +12,11 @@ import { BufferPool } from './buffer-pool.ts';
 import { type LogEnd, writeCleanShutdown, writeLogEnds } from './checkpoint.ts';
 import { makeChores } from './chores.ts';
 import { ChunkSealer } from './chunk-sealer.ts';
+import { type CleanerParts, LogCleaner } from './cleaner/log-cleaner.ts';
 import type { Env } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { type Chore, Housekeeping } from './housekeeping.ts';
 import { Journal, type JournalSource } from './journal.ts';
 import { journalKey } from './journal-replay.ts';
 import { freeJournalFiles } from './journal-void.ts';
@@ -47,6 +48,8 @@ const OPEN_PARALLELISM = 16;
 export interface StoreParts {
   readonly inflate: Inflate;
   readonly events: StoreEvents;
+  /** Who cleans compacted logs; without it they stay as they are. */
+  readonly cleaner?: CleanerParts;
 }
 
 /** A topic whose logs are to be opened. */
@@ -79,6 +82,7 @@ export async function openStore(
 
 export class Store implements LogStore {
   readonly clusterId: string;
+  readonly cleaner: LogCleaner | undefined;
   readonly #env: Env;
   readonly #options: StoreOptions;
   readonly #folder: StoreFolder;
@@ -135,7 +139,12 @@ export class Store implements LogStore {
     };
     const context = { env, options, files: this.#files, logs: this.#logs };
     this.#retention = new Retention(context, parts.events);
-    const chores = [...makeChores(context, this.#checkpoints, pool), this.#retention];
+    const chores: Chore[] = [...makeChores(context, this.#checkpoints, pool), this.#retention];
+    if (parts.cleaner !== undefined) {
+      const secure = (log: PartitionLog) => this.#checkpoints.secure(log);
+      this.cleaner = new LogCleaner(context, parts.cleaner, secure);
+      chores.push(this.cleaner);
+    }
     this.#housekeeping = new Housekeeping(chores);
   }
 
@@ -278,6 +287,7 @@ export class Store implements LogStore {
     this.#logs.delete(key);
     this.#leaving.set(key, log);
     await log.retire();
+    await this.cleaner?.forget(log);
     await this.#checkpoints.forget(log);
     await log.segments.removeAll(log.persistedOffset);
     this.#leaving.delete(key);

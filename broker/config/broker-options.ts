@@ -1,5 +1,6 @@
 /** The one table of broker options. */
 
+import { cleanerOptions } from './cleaner-options.ts';
 import { httpOptions } from './http-options.ts';
 import { storageOptions, topicDefaultOptions } from './log-options.ts';
 import { networkOptions, requestOptions } from './network-options.ts';
@@ -11,6 +12,7 @@ export const brokerOptions = {
   ...httpOptions,
   ...topicDefaultOptions,
   ...storageOptions,
+  ...cleanerOptions,
   ...requestOptions,
   ...transactionOptions,
 } as const;

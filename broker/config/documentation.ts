@@ -1,6 +1,7 @@
 /** docs/configuration.md, made of the tables of options; a test fails when the page is stale. */
 
 import { brokerOption, type OptionName } from './broker-options.ts';
+import { cleanerOptions } from './cleaner-options.ts';
 import { httpOptions } from './http-options.ts';
 import { storageOptions, topicDefaultOptions } from './log-options.ts';
 import { networkOptions, requestOptions } from './network-options.ts';
@@ -115,6 +116,8 @@ export function configurationPage(): string {
     `${brokerTable(namesOf(transactionOptions))}\n`,
     '## Data folder and write path\n',
     `${brokerTable(namesOf(storageOptions))}\n`,
+    '## The log cleaner\n',
+    `${brokerTable(namesOf(cleanerOptions))}\n`,
     '## Defaults of topics\n',
     'What holds for every topic that has no value of its own.\n',
     `${brokerTable(namesOf(topicDefaultOptions))}\n`,

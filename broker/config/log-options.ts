@@ -19,7 +19,6 @@ import {
 
 export const ONE_NODE = 'there is one node, and nothing to replicate to';
 export const NO_TIERS = 'there is no remote storage';
-export const NO_CLEANER = 'this version has no cleaner';
 
 const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const;
 
@@ -194,26 +193,22 @@ export const topicDefaultOptions = {
   'log.cleaner.delete.retention.ms': long(86400000, {
     min: 0,
     dynamic: 'cluster-wide',
-    inert: NO_CLEANER,
     doc: 'How long the mark of a deleted key stays in a compacted log.',
   }),
   'log.cleaner.min.compaction.lag.ms': long(0, {
     min: 0,
     dynamic: 'cluster-wide',
-    inert: NO_CLEANER,
     doc: 'How old a record must be before it may be compacted away.',
   }),
   'log.cleaner.max.compaction.lag.ms': long(FOREVER, {
     min: 1,
     dynamic: 'cluster-wide',
-    inert: NO_CLEANER,
     doc: 'After how long a record must have become a candidate for compaction.',
   }),
   'log.cleaner.min.cleanable.ratio': double(0.5, {
     min: 0,
     max: 1,
     dynamic: 'cluster-wide',
-    inert: NO_CLEANER,
     doc: 'The share of a compacted log that must be dirty before it is cleaned.',
   }),
   'log.local.retention.ms': long(-2, {

@@ -61,6 +61,11 @@ export class LogCleaner implements Chore {
     this.#checkpoint = new CleanerCheckpoint(context.env, context.options.dataDir);
   }
 
+  /** Logs that are being cleaned now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   start(): void {
     this.#round = this.#runRound(() => this.#checkpoint.keepOnly(this.#context.logs.values()));
   }

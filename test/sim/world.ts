@@ -15,6 +15,7 @@ import type {
   TransportEvents,
   TransportListener,
 } from '../../broker/transport.ts';
+import { InlineCleaners } from '../../storage/cleaner/inline-cleaners.ts';
 import type { Clock, Disk, Logger, Timer } from '../../storage/env.ts';
 import { SimClock } from './clock.ts';
 import { ProcessEnded, SimDisk } from './disk.ts';
@@ -141,14 +142,16 @@ class Life {
 
   world(): World {
     const { disk, random, powerCuts } = this.#world;
+    const env = {
+      clock: this.#clock(),
+      disk: this.#withProcesses(disk.mount()),
+      random: random.fork(),
+      host: { bootId: `boot ${powerCuts}`, hostName: 'machine', processId: this.#number },
+      log: this.#log(),
+    };
     return {
-      env: {
-        clock: this.#clock(),
-        disk: this.#withProcesses(disk.mount()),
-        random: random.fork(),
-        host: { bootId: `boot ${powerCuts}`, hostName: 'machine', processId: this.#number },
-        log: this.#log(),
-      },
+      env,
+      openCleaners: () => new InlineCleaners(env),
       transport: this.#transport(),
       frames: new PoisoningFrames(),
       openCodecs: () => new InlineCodecs(),
