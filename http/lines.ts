@@ -17,7 +17,7 @@ import type { Partition } from '../broker/partition.ts';
 import { readSlice, type SliceRequest } from '../broker/slice.ts';
 import { errorName } from '../protocol/errors.ts';
 import { Problem } from './problem.ts';
-import { linesOf, VisibleBatches } from './record-lines.ts';
+import { lineOf, shownBatches, VisibleBatches } from './record-lines.ts';
 import { checkSlice, positionHeaders } from './slice-answer.ts';
 
 export const LINES_TYPE = 'application/x-ndjson';
@@ -29,9 +29,9 @@ const FOLLOW_BYTES = 256 * 1024;
 /** A follower's wait; then it waits anew. */
 const FOLLOW_WAIT_MS = 60_000;
 
-/** Writes, and waits where the reader is slow; false when he has gone. */
-async function write(raw: ServerResponse, text: string): Promise<boolean> {
-  if (text === '' || raw.write(text)) return !raw.destroyed;
+/** Writes, and waits where the reader is slow, until he has gone. */
+async function write(raw: ServerResponse, text: string): Promise<void> {
+  if (text === '' || raw.destroyed || raw.write(text)) return;
   await new Promise<void>((resolve) => {
     const done = () => {
       raw.off('drain', done);
@@ -41,31 +41,55 @@ async function write(raw: ServerResponse, text: string): Promise<boolean> {
     raw.on('drain', done);
     raw.on('close', done);
   });
-  return !raw.destroyed;
 }
 
-/** Sends the records of a slice; false when the reader has gone. */
-async function sendSlice(
-  { services }: RequestContext,
-  slice: FetchSlice,
-  raw: ServerResponse,
-): Promise<boolean> {
-  const visible = new VisibleBatches(slice.aborted ?? []);
-  const unpack = (codec: number, payload: Buffer) => inflate(services.codecs, codec, payload);
-  let piece = '';
-  for (const read of slice.reads) {
-    for (const buffer of read.buffers) {
-      for await (const lines of linesOf(buffer, slice.fetchOffset, visible, unpack)) {
-        for (const line of lines) {
-          piece += line;
-          if (piece.length < PIECE_CHARACTERS) continue;
-          if (!(await write(raw, piece))) return false;
-          piece = '';
-        }
+/** Sends the records of slices, and knows how far it has come. */
+class LineSender {
+  /** Offset after what was sent. */
+  nextOffset: number;
+  readonly #context: RequestContext;
+  readonly #raw: ServerResponse;
+  #piece = '';
+
+  constructor(context: RequestContext, from: number, raw: ServerResponse) {
+    this.#context = context;
+    this.nextOffset = from;
+    this.#raw = raw;
+  }
+
+  /** Sends what there is of a slice before its end, its damage, or the reader's going. */
+  async send(slice: FetchSlice): Promise<void> {
+    const visible = new VisibleBatches(slice.aborted ?? []);
+    try {
+      for (const read of slice.reads) {
+        for (const buffer of read.buffers) await this.#sendBuffer(buffer, visible);
       }
+      this.nextOffset = slice.nextOffset;
+    } finally {
+      await this.#flush();
     }
   }
-  return write(raw, piece);
+
+  async #sendBuffer(buffer: Buffer, visible: VisibleBatches): Promise<void> {
+    const { codecs } = this.#context.services;
+    const unpack = (codec: number, payload: Buffer) => inflate(codecs, codec, payload);
+    for await (const { records, nextOffset } of shownBatches(buffer, visible, unpack)) {
+      for (const record of records) {
+        if (this.#raw.destroyed) return;
+        if (record.offset < this.nextOffset) continue;
+        this.#piece += lineOf(record);
+        this.nextOffset = record.offset + 1;
+        if (this.#piece.length >= PIECE_CHARACTERS) await this.#flush();
+      }
+      this.nextOffset = nextOffset;
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const piece = this.#piece;
+    this.#piece = '';
+    await write(this.#raw, piece);
+  }
 }
 
 /** What the answer's last line says when the broker ends it. */
@@ -105,14 +129,14 @@ export async function sendLines(
       return;
     }
     const raw = begin(reply, headers);
-    let failure: unknown;
-    await sendSlice(context, slice, raw).catch((error: unknown) => {
-      failure = error;
-    });
-    // The head said that all is well: only a last line can say that it is not.
-    raw.end(
-      failure === undefined ? undefined : told(context, partition, slice.fetchOffset, failure),
-    );
+    const sender = new LineSender(context, request.from, raw);
+    try {
+      await sender.send(slice);
+      raw.end();
+    } catch (error) {
+      // The head said that all is well: only a last line can say that it is not.
+      raw.end(told(context, partition, sender.nextOffset, error));
+    }
   } finally {
     release();
   }
@@ -126,42 +150,39 @@ export async function follow(
   reply: FastifyReply,
 ): Promise<void> {
   const { services, connection } = context;
-  let { from } = request;
-  const raw = begin(reply, { 'tailrace-next-offset': String(from) });
-  let failure: unknown;
+  const raw = begin(reply, { 'tailrace-next-offset': String(request.from) });
+  const sender = new LineSender(context, request.from, raw);
   try {
     while (!connection.closed && !services.watchers.isStopped) {
-      from = await followOnce(context, partition, { ...request, from }, raw);
+      await followOnce(context, partition, request, sender);
       // Records that are always there must not keep all others waiting.
       await new Promise((resolve) => setImmediate(resolve));
     }
+    raw.end(lastLine(sender.nextOffset, undefined));
   } catch (error) {
-    failure = error;
+    raw.end(told(context, partition, sender.nextOffset, error));
   }
-  if (connection.closed) return;
-  raw.end(
-    failure === undefined ? lastLine(from, undefined) : told(context, partition, from, failure),
-  );
 }
 
-/** Waits for records and sends them; gives the offset after them. */
+/** Waits for records and sends them. */
 async function followOnce(
   context: RequestContext,
   partition: Partition,
   request: SliceRequest,
-  raw: ServerResponse,
-): Promise<number> {
+  sender: LineSender,
+): Promise<void> {
+  const from = sender.nextOffset;
   const { slice, release } = await readSlice(context, partition, {
     ...request,
+    from,
     minBytes: Math.max(1, request.minBytes),
     maxBytes: FOLLOW_BYTES,
     locatedMaxBytes: undefined,
     timeoutMs: request.timeoutMs > 0 ? request.timeoutMs : FOLLOW_WAIT_MS,
   });
   try {
-    checkSlice(slice, request.from);
-    await sendSlice(context, slice, raw);
-    return slice.nextOffset;
+    checkSlice(slice, from);
+    await sender.send(slice);
   } finally {
     release();
   }

@@ -14,6 +14,7 @@ import {
   codec,
   isControl,
   isTransactional,
+  lastOffset,
   producerId,
 } from '../protocol/record-batch.ts';
 import { payloadOf, type Record, readRecords } from '../protocol/records.ts';
@@ -66,29 +67,27 @@ export class VisibleBatches {
 /** Uncompresses the records of a batch. */
 export type Inflate = (codec: number, payload: Buffer) => Promise<Buffer>;
 
-/** The lines of the batches in a buffer, of records from an offset on; a batch's lines together. */
-export async function* linesOf(
+/** The records of one batch to be shown, and the offset after the batch. */
+export interface ShownBatch {
+  readonly records: Iterable<Record>;
+  readonly nextOffset: number;
+}
+
+/** What is to be shown of the batches in a buffer. */
+export async function* shownBatches(
   buffer: Buffer,
-  from: number,
   visible: VisibleBatches,
   inflate: Inflate,
-): AsyncGenerator<Iterable<string>> {
+): AsyncGenerator<ShownBatch> {
   for (let at = 0; at < buffer.length; at += batchBytes(buffer, at)) {
-    if (!visible.shows(buffer, at)) continue;
+    const nextOffset = lastOffset(buffer, at) + 1;
+    if (!visible.shows(buffer, at)) {
+      yield { records: [], nextOffset };
+      continue;
+    }
     const packed = payloadOf(buffer, at);
     const kind = codec(buffer, at);
     const payload = kind === 0 ? packed : await inflate(kind, packed);
-    yield recordLines(buffer, at, payload, from);
-  }
-}
-
-function* recordLines(
-  buffer: Buffer,
-  at: number,
-  payload: Buffer,
-  from: number,
-): Generator<string> {
-  for (const record of readRecords(buffer, at, payload)) {
-    if (record.offset >= from) yield lineOf(record);
+    yield { records: readRecords(buffer, at, payload), nextOffset };
   }
 }

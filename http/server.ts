@@ -36,6 +36,8 @@ export interface HttpServer {
 const MAX_PARAMETER_CHARACTERS = 1024;
 /** Time for the head of a request to come. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Time for what is being answered when the broker stops; those who wait were let go before. */
+const STOP_GRACE_MS = 1000;
 /** Requests of one connection that may be in work, when they come without waiting for answers. */
 const MOST_PIPELINED = 16;
 
@@ -50,7 +52,11 @@ function describe(routes: readonly Route[]): Route {
   });
 }
 
-function makeApp(broker: ServedBroker, routes: readonly Route[]): FastifyInstance {
+function makeApp(
+  broker: ServedBroker,
+  routes: readonly Route[],
+  inWork: RequestsInWork,
+): FastifyInstance {
   const app = Fastify({
     logger: false,
     forceCloseConnections: true,
@@ -60,7 +66,7 @@ function makeApp(broker: ServedBroker, routes: readonly Route[]): FastifyInstanc
       tell(reply, new Problem('INVALID_REQUEST', error.message, error.statusCode ?? 400));
     },
   });
-  limitPipelining(app);
+  inWork.watch(app);
   app.setNotFoundHandler((request, reply) => {
     return tell(reply, new Problem('RESOURCE_NOT_FOUND', `nothing is served at ${request.url}`));
   });
@@ -82,17 +88,42 @@ function tell(reply: FastifyReply, problem: Problem): FastifyReply {
   return reply.code(problem.status).type(PROBLEM_TYPE).send(body);
 }
 
-/** Who sends requests without taking answers pins a few of them, not all. */
-function limitPipelining(app: FastifyInstance): void {
-  const inWork = new WeakMap<Socket, number>();
-  app.addHook('onRequest', (request, reply, done) => {
-    const { socket } = request.raw;
-    const count = (inWork.get(socket) ?? 0) + 1;
-    inWork.set(socket, count);
-    reply.raw.once('close', () => inWork.set(socket, (inWork.get(socket) ?? 1) - 1));
-    if (count <= MOST_PIPELINED) done();
-    else done(new Problem('THROTTLING_QUOTA_EXCEEDED', 'take the answers first'));
-  });
+/** The requests that are in work. */
+class RequestsInWork {
+  readonly #ofSocket = new WeakMap<Socket, number>();
+  #count = 0;
+  #allDone: (() => void) | undefined;
+
+  /** Who sends requests without taking answers pins a few of them, not all. */
+  watch(app: FastifyInstance): void {
+    app.addHook('onRequest', (request, reply, done) => {
+      const { socket } = request.raw;
+      const count = (this.#ofSocket.get(socket) ?? 0) + 1;
+      this.#ofSocket.set(socket, count);
+      this.#count++;
+      reply.raw.once('close', () => this.#ended(socket));
+      if (count <= MOST_PIPELINED) done();
+      else done(new Problem('THROTTLING_QUOTA_EXCEEDED', 'take the answers first'));
+    });
+  }
+
+  /** Resolves when all have been answered, or after so long. */
+  ended(graceMs: number): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#allDone = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #ended(socket: Socket): void {
+    this.#ofSocket.set(socket, (this.#ofSocket.get(socket) ?? 1) - 1);
+    this.#count--;
+    if (this.#count === 0) this.#allDone?.();
+  }
 }
 
 /** Opens one server for each listener. Rejects when an address cannot be had. */
@@ -102,8 +133,10 @@ export async function openHttp(
 ): Promise<HttpServer> {
   const processMetrics = new ProcessMetrics(broker.services.metrics);
   const apps: FastifyInstance[] = [];
+  const inWork = new RequestsInWork();
   const close = async () => {
     processMetrics.close();
+    await inWork.ended(STOP_GRACE_MS);
     await Promise.all(apps.map((app) => app.close()));
   };
   const { slices } = broker;
@@ -113,7 +146,7 @@ export async function openHttp(
   const addresses: HttpListener[] = [];
   try {
     for (const { host, port } of listeners) {
-      const app = makeApp(broker, routes);
+      const app = makeApp(broker, routes, inWork);
       apps.push(app);
       await app.listen({ port, host: host === '' ? '0.0.0.0' : host });
       const address = app.server.address() as AddressInfo;
