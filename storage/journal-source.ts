@@ -23,8 +23,8 @@ export interface JournalSource {
   readonly wantsSync: boolean;
   /** How long what nobody waits for may stay unsynced, in milliseconds. */
   readonly syncDelayMs: number;
-  /** Gives what is pending; undefined when it goes another way. */
-  takeRun(): JournalRun | undefined;
+  /** Gives what is pending, of so many bytes of all logs; undefined when it goes another way. */
+  takeRun(groupBytes: number): JournalRun | undefined;
   /** A lease to be recorded with this turn; undefined when none is due. */
   takeLease(): number | undefined;
   onWritten(end: number): void;

@@ -120,7 +120,7 @@ export class Journal {
 
   /** Writes a group of what there is; false when that must wait. */
   #writeDirty(): boolean {
-    const bytes = this.#estimate();
+    const { sources, bytes } = this.#nextSources();
     let file: LogJournalFile | undefined;
     try {
       file = this.#series.fileFor(bytes);
@@ -133,7 +133,7 @@ export class Journal {
       this.#continueAfter(blocked!);
       return false;
     }
-    this.#writeGroup(file);
+    this.#writeGroup(file, sources, bytes);
     return true;
   }
 
@@ -156,10 +156,6 @@ export class Journal {
     return { sources, bytes };
   }
 
-  #estimate(): number {
-    return this.#nextSources().bytes;
-  }
-
   /** Nothing can be written now: goes on when the zeros are written or a file was made. */
   #continueAfter(obstacle: Promise<void>): void {
     this.#preparing = obstacle
@@ -170,8 +166,8 @@ export class Journal {
       });
   }
 
-  #writeGroup(file: LogJournalFile): void {
-    const { taken, entries, buffers } = this.#take();
+  #writeGroup(file: LogJournalFile, sources: readonly JournalSource[], bytes: number): void {
+    const { taken, entries, buffers } = this.#take(sources, bytes);
     if (entries.length === 0) return;
     const group = encodeGroup(entries, file.header.generation, file.position, this.#sync.mark);
     buffers[0] = group.header;
@@ -198,15 +194,18 @@ export class Journal {
       });
   }
 
-  /** Takes what the logs have, up to a group's size; the rest stays for the next group. */
-  #take(): { taken: Taken[]; entries: JournalEntry[]; buffers: Buffer[] } {
+  /** Takes what the logs have; `pendingBytes` is what that is in all. */
+  #take(
+    sources: readonly JournalSource[],
+    pendingBytes: number,
+  ): { taken: Taken[]; entries: JournalEntry[]; buffers: Buffer[] } {
     const taken: Taken[] = [];
     const entries: JournalEntry[] = [];
     // The group's header takes the first place once it is known.
     const buffers: Buffer[] = [PADDING];
-    for (const source of this.#nextSources().sources) {
+    for (const source of sources) {
       this.#dirty.delete(source);
-      const run = source.takeRun();
+      const run = source.takeRun(pendingBytes);
       const lease = source.takeLease();
       const { topicIdBytes: topicId, partition } = source;
       if (run !== undefined) {

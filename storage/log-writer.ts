@@ -22,6 +22,13 @@ import type { SegmentLog } from './segment-log.ts';
 import type { AppendResult, LogOptions, Mark } from './types.ts';
 import type { WritePath } from './write-path.ts';
 
+/**
+ * A turn that brought so many times `journal.bypass.bytes` is a bulk load, however many partitions
+ * share it: then this part of it is enough for a log to skip the journal.
+ */
+const CROWDED_TURN = 2;
+const CROWDED_SHARE = 1 / 8;
+
 /** What a log is opened with: its files, and what recovery found out. */
 export interface OpenedLog {
   readonly topic: string;
@@ -191,10 +198,13 @@ export class LogWriter implements JournalSource, FlushTarget, PersistedLog {
     return this.#options.flushMs;
   }
 
-  takeRun(): JournalRun | undefined {
+  takeRun(groupBytes: number): JournalRun | undefined {
     const run = this.#pending.take();
     if (run === undefined) return undefined;
-    const isBulk = run.sizeBytes >= this.path.options.journalBypassBytes;
+    const { journalBypassBytes } = this.path.options;
+    const isCrowded = groupBytes >= CROWDED_TURN * journalBypassBytes;
+    const bypassBytes = isCrowded ? journalBypassBytes * CROWDED_SHARE : journalBypassBytes;
+    const isBulk = run.sizeBytes >= bypassBytes;
     if (isBulk || run.end <= this.#marks.persisted) {
       this.#marks.detour(run.previousEnd, run.end);
       this.seal(true);

@@ -342,8 +342,8 @@ export const storageOptions = {
     own: true,
     min: 0,
     doc:
-      'A chunk of at least this size that must become durable is written to its segment at once, ' +
-      'not to the journal.',
+      'What a partition got in one turn, when it is at least this, is written to its segment at ' +
+      'once, not to the journal; an eighth of it is enough in a turn that brought twice this in all.',
   }),
   'offset.lease.records': int(262144, {
     own: true,
