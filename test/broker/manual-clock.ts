@@ -11,7 +11,7 @@ export class ManualClock implements Clock {
   /** Timers that were set in all. */
   timersSet = 0;
   private nowMs = 0;
-  private readonly startMs: number;
+  private startMs: number;
   private timers: ManualTimer[] = [];
 
   constructor(startMs = 1_700_000_000_000) {
@@ -46,6 +46,11 @@ export class ManualClock implements Clock {
   /** Timers that wait. */
   get waiting(): number {
     return this.timers.length;
+  }
+
+  /** The wall clock jumps, and no time passes. */
+  jump(byMs: number): void {
+    this.startMs += byMs;
   }
 
   /** Moves on, and fires what falls due on the way, each at its time. */
