@@ -1,13 +1,8 @@
 /** The brokers that are measured: Tailrace and Apache Kafka started here, or one that runs already. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { startKafka } from './peers/kafka.ts';
+import { TailraceProcess } from './peers/tailrace.ts';
 import type { Target } from './scenario.ts';
-
-const START_LIMIT_MS = 30_000;
 
 export interface RunningTarget extends Target {
   /** From the start of the process until it listens; undefined when it ran already. */
@@ -51,48 +46,8 @@ async function startTailrace(
   name: string,
   settings: readonly string[],
 ): Promise<Omit<RunningTarget, 'startSeconds'>> {
-  const data = mkdtempSync(join(tmpdir(), 'tailrace-bench-'));
-  const args = ['dist/cli.js', 'serve', '--port', '0', '--data', data, '--log-level', 'warn'];
-  for (const setting of settings) args.push('--set', setting);
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
-  const port = await readyPort(child);
-  return {
-    name,
-    host: '127.0.0.1',
-    port,
-    pid: child.pid,
-    stop: async () => {
-      if (child.exitCode === null) {
-        const ended = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGTERM');
-        await ended;
-      }
-      rmSync(data, { recursive: true, force: true });
-    },
-  };
-}
-
-/** The port that the ready line names. */
-function readyPort(child: ChildProcess): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const limit = setTimeout(() => {
-      child.kill('SIGKILL');
-      reject(new Error(`no ready line within ${START_LIMIT_MS} ms: ${text}`));
-    }, START_LIMIT_MS);
-    child.stdout?.on('data', (chunk: Buffer) => {
-      text += chunk;
-      const port = /listens on \S*:(\d+)/.exec(text)?.[1];
-      if (port === undefined) return;
-      clearTimeout(limit);
-      resolve(Number(port));
-    });
-    child.once('exit', (code) => {
-      clearTimeout(limit);
-      reject(new Error(`tailrace ended at once with ${code}: ${text}`));
-    });
-  });
+  const broker = new TailraceProcess(settings);
+  await broker.start();
+  const { host, port, pid } = broker;
+  return { name, host, port, pid, stop: () => broker.remove() };
 }

@@ -4,6 +4,7 @@
  *
  * ```
  * file    magic 8 | crc u32 | sequence i64 | generation 8 | device f64 | bootId: length u8, text
+ *         | ... previousBytes i64, the header's last 8 bytes
  * group   magic u32 | crc u32 | groupBytes u32 | headerBytes u32 | entries u32
  *         | syncedSequence i64 | syncedPosition i64 | entry* | payload* | zeros to a multiple of 8
  * entry   1 | topicId 16 | partition i32 | previousEnd i64 | end i64 | payloadBytes u32
@@ -24,6 +25,7 @@ export const JOURNAL_HEADER_BYTES = 512;
 export const GROUP_ALIGNMENT = 8;
 export const GENERATION_BYTES = 8;
 
+const PREVIOUS_BYTES_AT = JOURNAL_HEADER_BYTES - 8;
 const FILE_MAGIC = Buffer.from('TRJRNL\0\x01', 'latin1');
 const GROUP_MAGIC = 0x54524a47;
 const GROUP_MAGIC_BYTES = Buffer.from('TRJG', 'latin1');
@@ -39,6 +41,8 @@ export interface JournalFileHeader {
   /** Device under the data folder when the file was begun. */
   readonly device: number;
   readonly bootId: string;
+  /** Where the groups of the file before end, in which no more are written; 0 without one. */
+  readonly previousBytes: number;
 }
 
 export function encodeFileHeader(header: JournalFileHeader): Buffer {
@@ -50,6 +54,7 @@ export function encodeFileHeader(header: JournalFileHeader): Buffer {
   const bootId = Buffer.from(header.bootId, 'latin1').subarray(0, 255);
   bytes.writeUInt8(bootId.length, 36);
   bootId.copy(bytes, 37);
+  writeInt64(bytes, header.previousBytes, PREVIOUS_BYTES_AT);
   bytes.writeUInt32BE(crc32c(bytes.subarray(12)), 8);
   return bytes;
 }
@@ -64,6 +69,7 @@ export function decodeFileHeader(bytes: Buffer): JournalFileHeader | undefined {
     generation: Buffer.from(header.subarray(20, 28)),
     device: header.readDoubleBE(28),
     bootId: header.toString('latin1', 37, 37 + header.readUInt8(36)),
+    previousBytes: readInt64(header, PREVIOUS_BYTES_AT),
   };
 }
 

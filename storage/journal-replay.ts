@@ -108,7 +108,7 @@ export async function scanJournal(parts: readonly JournalPart[]): Promise<Scanne
   const used = parts.filter((part) => part.header !== undefined);
   used.sort((a, b) => a.header!.sequence - b.header!.sequence);
   const found: (PlacedGroup | JournalGap)[] = [];
-  for (const part of used) await scanPart(part, found);
+  for (const part of used) await scanPart(part, usedBytes(part, used), found);
   return { used, found, synced: syncedMark(found) };
 }
 
@@ -153,11 +153,21 @@ class Pieces {
   }
 }
 
-async function scanPart(part: JournalPart, found: (PlacedGroup | JournalGap)[]): Promise<void> {
+/** Where a file's groups end; behind that is what it had left when the journal went on to the next. */
+function usedBytes({ header, sizeBytes }: JournalPart, used: readonly JournalPart[]): number {
+  const next = used.find((part) => part.header!.sequence === header!.sequence + 1);
+  return Math.min(sizeBytes, next?.header?.previousBytes || sizeBytes);
+}
+
+async function scanPart(
+  part: JournalPart,
+  endsAt: number,
+  found: (PlacedGroup | JournalGap)[],
+): Promise<void> {
   const pieces = new Pieces(part);
   const generation = part.header!.generation;
   let position = JOURNAL_HEADER_BYTES;
-  while (position < part.sizeBytes) {
+  while (position < endsAt) {
     const piece = await pieces.at(position, HEADER_MAX_BYTES);
     const group = decodeGroup(piece, 0, position, part.sizeBytes, generation);
     if (group !== undefined) {
@@ -214,23 +224,24 @@ function dropTornTail(
   for (const item of found) {
     if ('group' in item) {
       groups.push(item);
-    } else if (isBefore(item.part, item.position, synced)) {
+      continue;
+    }
+    if (isBefore(item.part, item.position, synced)) {
       item.part.isDamaged = true;
       env.log.error(
         { path: item.part.path, position: item.position },
         'the journal is damaged where it was synced; what followed is read on',
       );
-    } else if (!isFileEnd(found, item)) {
+    } else {
       break;
     }
   }
   return groups;
 }
 
-/** Whether the gap is only the unused rest of a file that the journal left for the next one. */
+/** Whether the gap is only the unused rest of the last file. */
 export function isFileEnd(found: readonly (PlacedGroup | JournalGap)[], gap: JournalGap): boolean {
-  const next = found[found.indexOf(gap) + 1];
-  return next === undefined || next.part !== gap.part;
+  return found.at(-1) === gap;
 }
 
 function collect(groups: readonly PlacedGroup[], synced: SyncedMark): Map<string, JournaledLog> {

@@ -78,6 +78,7 @@ export class JournalSeries {
       generation: this.#env.random.bytes(GENERATION_BYTES),
       device: this.#options.device,
       bootId: this.#env.host.bootId,
+      previousBytes: active?.position ?? 0,
     });
     this.#nextSequence++;
     this.#free.pop();

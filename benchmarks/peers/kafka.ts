@@ -48,6 +48,9 @@ export interface RunningKafka {
    * `whileStopped` runs in between.
    */
   restart(whileStopped?: () => Promise<void>): Promise<void>;
+  /** Its two halves, for who measures them; ended with SIGKILL nothing of it is orderly. */
+  start(): Promise<void>;
+  end(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   /** Ends the broker and removes its data. */
   stop(): Promise<void>;
 }
@@ -79,6 +82,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
       await whileStopped?.();
       await broker.start();
     },
+    start: () => broker.start(),
+    end: (signal) => broker.end(signal),
     stop: async () => {
       await broker.end();
       rmSync(home, { recursive: true, force: true });
@@ -116,11 +121,11 @@ class KafkaProcess {
     await untilListening(child, this.#port, () => Buffer.concat(errors).toString());
   }
 
-  async end(): Promise<void> {
+  async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
+    child.kill(signal);
     await ended;
   }
 }

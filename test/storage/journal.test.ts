@@ -271,6 +271,32 @@ t.test('damage where the journal was synced is reported, and what follows is rea
   await closeParts(contents);
 });
 
+t.test('the rest of a file that was full is no damage; a group lost before it is', async (t) => {
+  const { dir, env, journal } = await setUp(t);
+  const a = new FakeSource(1, 0);
+  // Each takes more than half of a file.
+  for (let index = 1; index <= 3; index++) {
+    put(journal, a, String(index).padEnd(40_000, '.'));
+    await until(() => a.durable === index);
+  }
+  await journal.close(false);
+  const reported: object[] = [];
+  const log = { ...silentLog, error: (values: object) => reported.push(values) };
+  const whole = await read({ ...env, log }, dir);
+  t.same(reported, []);
+  t.same((await replayed(whole, a)).ends, [1, 2, 3]);
+  t.notOk(whole.parts.some(({ isDamaged }) => isDamaged));
+  const first = [...whole.logs.values()][0]!.runs[0]!.file.path;
+  await closeParts(whole);
+  const handle = await open(first, 'r+');
+  await handle.write(Buffer.from([0xff]), 0, 1, 512 + 40);
+  await handle.close();
+  const damaged = await read({ ...env, log }, dir);
+  t.match(reported, [{ path: first, position: 512 }]);
+  t.same((await replayed(damaged, a)).ends, [2, 3]);
+  await closeParts(damaged);
+});
+
 t.test('a failed write refuses what was not written, and writing resumes by itself', async (t) => {
   const { dir, env, faults, journal, stalls } = await setUp(t);
   const a = new FakeSource(1, 0);
