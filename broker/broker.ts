@@ -163,6 +163,8 @@ export class Broker {
       this.open.push(await this.server.listen(listener, advertised.get(listener.name)));
     }
     this.state = 'ready';
+    const door = await this.world.openDoor?.(this);
+    if (door !== undefined) this.closers.add(() => door.close());
     if (http.length === 0) return;
     const opened = await this.world.openHttp(http, this);
     this.closers.add(() => opened.close());

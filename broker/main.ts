@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -20,7 +20,7 @@ import type { Broker } from './broker.ts';
 import { type Codecs, WorkerCodecs } from './codec-pool.ts';
 import type { FramePool } from './frame-pool.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import { type Transport, tcpTransport } from './transport.ts';
+import { listenLocally, type Transport, tcpTransport } from './transport.ts';
 
 interface HostPort {
   readonly host: string;
@@ -45,6 +45,8 @@ export interface World {
   /** Where compacted logs are cleaned. */
   openCleaners(): Cleaners;
   openHttp(listeners: readonly HostPort[], broker: Broker): Promise<OpenHttp>;
+  /** Opens the door for operators' tools; a world without files that others see has none. */
+  openDoor?(broker: Broker): Promise<{ close(): Promise<void> } | undefined>;
 }
 
 /** The longest time that setTimeout takes; above it, it would fire at once. */
@@ -128,7 +130,43 @@ export function systemWorld(log: Logger): World {
       const { openHttp } = await import('../http/server.ts');
       return openHttp(listeners, broker);
     },
+    openDoor: (broker) => openDoor(broker, log),
   };
+}
+
+/** What the name of a socket may have on all systems. */
+const SOCKET_NAME_BYTES = 100;
+const DOOR_FILE = 'tailrace.sock';
+
+/** The socket of a data folder, by the shorter of its names; undefined where there can be none. */
+export function doorOf(dataDir: string): string | undefined {
+  const absolute = path.resolve(dataDir, DOOR_FILE);
+  const relative = path.relative('', absolute);
+  const name = relative.length < absolute.length ? relative : absolute;
+  const canBe = process.platform !== 'win32' && Buffer.byteLength(name) <= SOCKET_NAME_BYTES;
+  return canBe ? name : undefined;
+}
+
+/** What answers is loaded with the first question. */
+async function openDoor(broker: Broker, log: Logger) {
+  const name = doorOf(broker.dataDir);
+  if (name === undefined) return undefined;
+  const failed = (error: Error) => log.warn({ err: error, name }, 'a tool was not answered');
+  try {
+    // Left by a broker that was killed: the folder is ours.
+    rmSync(name, { force: true });
+    return await listenLocally(
+      name,
+      async (question, send) => {
+        const { answerOperator } = await import('./operator-door.ts');
+        await answerOperator(broker.services, question, send);
+      },
+      failed,
+    );
+  } catch (error) {
+    log.warn({ err: error, name }, 'tools cannot ask this broker; they read its files');
+    return undefined;
+  }
 }
 
 /** A folder name of its own below the system's folder for temporary files; it is not made. */

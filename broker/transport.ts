@@ -243,3 +243,80 @@ export const tcpTransport: Transport = {
     };
   },
 };
+
+/** Answers a question of another program on this machine, line by line; `send` waits for the reader. */
+export type LocalAnswer = (
+  question: string,
+  send: (line: string) => Promise<void>,
+) => Promise<void>;
+
+const QUESTION_MAX_BYTES = 64 * 1024;
+const LOCAL_CONNECTIONS = 8;
+/** Silence after which a local connection is closed. */
+const LOCAL_IDLE_MS = 30_000;
+
+/**
+ * Listens on a socket in the file system, which only the owner may connect to: one line asks, lines
+ * answer. Does not keep the process alive. `failed` is told what went wrong with a question.
+ */
+export async function listenLocally(
+  path: string,
+  answer: LocalAnswer,
+  failed: (error: Error) => void,
+): Promise<{ close(): Promise<void> }> {
+  const open = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    open.add(socket);
+    socket.setTimeout(LOCAL_IDLE_MS, () => socket.destroy());
+    socket.on('error', failed);
+    socket.on('close', () => open.delete(socket));
+    answerOne(socket, answer).catch(failed);
+  });
+  server.maxConnections = LOCAL_CONNECTIONS;
+  server.unref();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.removeListener('error', reject);
+      server.on('error', failed);
+      resolve();
+    });
+  });
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}
+
+async function answerOne(socket: net.Socket, answer: LocalAnswer): Promise<void> {
+  socket.setEncoding('utf8');
+  let text = '';
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    text += chunk;
+    if (text.includes('\n') || text.length > QUESTION_MAX_BYTES) break;
+  }
+  const end = text.indexOf('\n');
+  if (end < 0) {
+    socket.destroy();
+    return;
+  }
+  try {
+    await answer(text.slice(0, end), (line) => sendLine(socket, line));
+    socket.end();
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+async function sendLine(socket: net.Socket, line: string): Promise<void> {
+  if (socket.destroyed) throw new Error('whoever asked has gone');
+  if (socket.write(`${line}\n`)) return;
+  await new Promise<void>((resolve) => {
+    socket.once('drain', resolve);
+    socket.once('close', () => resolve());
+  });
+}

@@ -80,6 +80,11 @@ export class FlushQueue {
     return this.#held.length;
   }
 
+  /** Chunks of one log that wait; those that are being persisted are not among them. */
+  waitingOf(target: FlushTarget): readonly Chunk[] {
+    return this.#waiting.get(target)?.chunks ?? [];
+  }
+
   /** Why persisting fails at present. */
   get failure(): Error | undefined {
     return this.#failing;

@@ -74,6 +74,17 @@ export async function lockFolder(env: Env, dataDir: string): Promise<FolderLock>
   throw new DataFolderUnusable(`the data folder ${dataDir} is being taken by another broker`);
 }
 
+/** The process that has a data folder, as far as that can be seen; undefined when it is free. */
+export async function lockHolder(
+  env: Env,
+  dataDir: string,
+): Promise<{ readonly processId: number; readonly hostName: string } | undefined> {
+  const file = path.join(dataDir, LOCK_FILE);
+  const contents = await env.disk.readFile(file);
+  const holder = contents && parseHolder(contents);
+  return holder !== undefined && (await isHeld(env, file, holder)) ? holder : undefined;
+}
+
 /** Makes the lock file; undefined when there is one. */
 async function tryMake(env: Env, file: string): Promise<HeldLock | undefined> {
   const holder = await describeSelf(env);

@@ -50,6 +50,11 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     return this.segments.sizeBytes + this.tail.sizeBytes;
   }
 
+  /** What is not persisted yet: batches' bytes, and the chunks that hold them. */
+  get inMemory(): { readonly sizeBytes: number; readonly chunks: number } {
+    return { sizeBytes: this.tail.sizeBytes, chunks: this.tail.chunks.length };
+  }
+
   read(
     from: number,
     maxBytes: number,

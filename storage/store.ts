@@ -17,6 +17,7 @@ import type { Env } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type Chore, Housekeeping } from './housekeeping.ts';
+import { type LiveLog, liveLogs } from './inspect/live.ts';
 import { Journal, type JournalSource } from './journal.ts';
 import { journalKey } from './journal-replay.ts';
 import { freeJournalFiles } from './journal-void.ts';
@@ -316,6 +317,11 @@ export class Store implements LogStore {
       failedLogs,
       isRetentionSuspended: this.#retention.isSuspended,
     };
+  }
+
+  /** What each log is like at this time, for the operators' tools. */
+  live(): Generator<LiveLog> {
+    return liveLogs(this.#logs.values(), this.#path.queue);
   }
 
   /** Another broker has the folder: not one more byte may be written. */

@@ -4,6 +4,7 @@
  */
 
 import type { BatchHeader } from '../protocol/record-batch.ts';
+import type { LiveLog } from './inspect/live.ts';
 
 /** Storage options of one topic, in storage's own words; broker/config.ts derives them. */
 export interface LogOptions {
@@ -264,6 +265,8 @@ export interface LogStore {
    */
   admit(sizeBytes: number, internal: boolean): Promise<void> | undefined;
   gauges(): StorageGauges;
+  /** What each log is like at this time. */
+  live(): Iterable<LiveLog>;
   /** Flushes everything, writes the checkpoints and the clean-shutdown mark, frees the folder. */
   close(): Promise<void>;
 }

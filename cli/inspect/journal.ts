@@ -7,6 +7,7 @@ import { batchesIn, JournalInspection, type JournalItem } from '../../storage/in
 import { partitionFolderName } from '../../storage/segment-names.ts';
 import { METADATA_TOPIC, METADATA_TOPIC_ID } from '../../storage/store.ts';
 import { type DumpOptions, Printer } from './dump.ts';
+import { askBroker, gaugesText } from './live.ts';
 import { readMetadata } from './metadata.ts';
 import { type Cell, drained, print, printJson, sizeText, tableText } from './output.ts';
 import { Progress } from './progress.ts';
@@ -27,7 +28,8 @@ async function withJournal(
 }
 
 export function listJournal(options: SourceOptions): Promise<void> {
-  return withJournal(options, async (journal) => {
+  return withJournal(options, async (journal, folder) => {
+    const broker = await askBroker(folder.path);
     const rows: Cell[][] = [];
     for (const file of journal.files()) {
       if (options.json) printJson(file);
@@ -46,6 +48,9 @@ export function listJournal(options: SourceOptions): Promise<void> {
     }
     const head = ['file', 'size', 'state', 'groups', 'used', 'batches', 'synced', 'logs', 'leases'];
     if (!options.json) print(tableText(head, rows));
+    if (broker === undefined) return;
+    if (options.json) printJson({ gauges: broker.gauges });
+    else print(gaugesText(broker.gauges));
   });
 }
 

@@ -9,11 +9,13 @@ import { CorruptLog } from '../../storage/errors.ts';
 import type { FoundLog } from '../../storage/inspect/data-folder.ts';
 import { Findings } from '../../storage/inspect/findings.ts';
 import { type JournaledTail, JournalInspection } from '../../storage/inspect/journal.ts';
+import type { LiveLog } from '../../storage/inspect/live.ts';
 import { readSegmentFacts, type SegmentFacts } from '../../storage/inspect/segment-facts.ts';
 import { type SegmentSummary, summarizeSegment } from '../../storage/inspect/segment-summary.ts';
 import { journalKey } from '../../storage/journal-replay.ts';
 import { decodeSnapshot } from '../../storage/producer-snapshot.ts';
 import { SNAPSHOT_SUFFIX, segmentFileName } from '../../storage/segment-names.ts';
+import { askBroker, liveText } from './live.ts';
 import { type Cell, print, printJson, ratioText, sizeText, tableText, timeText } from './output.ts';
 import { buffers, disk, type SourceOptions, select } from './source.ts';
 import { tellFindings } from './tell.ts';
@@ -49,6 +51,8 @@ interface LogView {
   readonly producers: ProducersView | undefined;
   /** What the journal holds of it. */
   readonly journal: JournaledTail | undefined;
+  /** What its broker says, while one runs. */
+  readonly live: LiveLog | undefined;
 }
 
 /** The newest producer snapshot. */
@@ -62,9 +66,10 @@ export async function showLogs(names: readonly string[], options: SourceOptions)
   const findings = new Findings();
   const { folder, logs } = await select(options, names, findings);
   const tails = folder === undefined ? new Map() : await readTails(folder.path);
+  const broker = folder && (await askBroker(folder.path));
   for (const log of logs) {
     const tail = log.topicId && tails.get(journalKey(log.topicId, log.partition));
-    const view = await readView(log, tail, findings);
+    const view = await readView(log, tail, broker?.logs.get(log.name), findings);
     if (options.json) printJson(viewJson(view));
     else print(`${viewText(view)}\n`);
   }
@@ -83,6 +88,7 @@ async function readTails(dataDir: string): Promise<Map<string, JournaledTail>> {
 async function readView(
   log: FoundLog,
   journal: JournaledTail | undefined,
+  live: LiveLog | undefined,
   findings: Findings,
 ): Promise<LogView> {
   const segments: SegmentView[] = [];
@@ -94,7 +100,7 @@ async function readView(
   }
   const epochs = await readEpochs(log, findings);
   const producers = await readProducers(log, findings);
-  return { log, segments, epochs, producers, journal };
+  return { log, segments, epochs, producers, journal, live };
 }
 
 async function readEpochs(log: FoundLog, findings: Findings) {
@@ -163,7 +169,7 @@ function codecsText({ batchesByCodec }: SegmentSummary): string {
 }
 
 function viewText(view: LogView): string {
-  const { log, segments, epochs, producers, journal } = view;
+  const { log, segments, epochs, producers, journal, live } = view;
   const kept = keptRatios(view);
   const first = log.logStartOffset ?? segments[0]?.facts.segment.baseOffset ?? 0;
   const end = segments.at(-1)?.facts.nextOffset ?? first;
@@ -191,6 +197,7 @@ function viewText(view: LogView): string {
     const lease = leaseEnd === undefined ? '' : `, offsets leased to ${leaseEnd}`;
     lines.push(`  in the journal: offsets ${from} to ${last}, ${sizeText(sizeBytes)}${lease}`);
   }
+  if (live !== undefined) lines.push(`  ${liveText(live)}`);
   if (log.passing.length > 0) lines.push(`  on their way in or out: ${log.passing.join(', ')}`);
   if (log.foreign.length > 0) lines.push(`  no part of a log: ${log.foreign.join(', ')}`);
   return `${lines.join('\n')}\n${tableText(HEAD, segments.map(segmentRow))}`;
@@ -226,6 +233,7 @@ function viewJson(view: LogView): object {
     leaderEpochs: epochs,
     producers,
     journal,
+    live: view.live,
     segments: segments.map(({ facts: { segment, ...facts }, summary }) => ({
       ...segment,
       ...facts,

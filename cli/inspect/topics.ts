@@ -4,9 +4,11 @@ import { type MetadataImage, ResourceType } from '../../broker/metadata-image.ts
 import type { DataFolder, FoundLog } from '../../storage/inspect/data-folder.ts';
 import { Findings } from '../../storage/inspect/findings.ts';
 import { JournalInspection } from '../../storage/inspect/journal.ts';
+import type { LiveLog } from '../../storage/inspect/live.ts';
 import { readSegmentFacts } from '../../storage/inspect/segment-facts.ts';
 import { METADATA_TOPIC } from '../../storage/store.ts';
 import { NotFound } from '../exit.ts';
+import { askBroker } from './live.ts';
 import { readMetadata } from './metadata.ts';
 import { type Cell, print, printJson, sizeText, tableText, timeText } from './output.ts';
 import { buffers, disk, openFolder, type SourceOptions } from './source.ts';
@@ -21,6 +23,8 @@ interface PartitionView {
   readonly largestTimestamp: number | undefined;
   readonly recoveryPoint: number | undefined;
   readonly firstDirtyOffset: number | undefined;
+  /** What its broker says, while one runs. */
+  readonly live: LiveLog | undefined;
 }
 
 interface TopicView {
@@ -69,12 +73,21 @@ export async function describeTopics(
   options: SourceOptions,
 ): Promise<void> {
   const findings = new Findings();
-  const topics = await readTopics(await openFolder(options.data, findings), findings);
+  const folder = await openFolder(options.data, findings);
+  const topics = await readTopics(folder, findings);
+  const broker = await askBroker(folder.path);
   for (const name of names) {
     const topic = topics.find((candidate) => candidate.topic === name);
     if (topic === undefined) throw new NotFound(`${options.data} has no topic ${name}`);
     const partitions: PartitionView[] = [];
-    for (const log of topic.logs) partitions.push(await readPartition(log));
+    for (const log of topic.logs) {
+      partitions.push(await readPartition(log, broker?.logs.get(log.name)));
+    }
+    const written = new Set(topic.logs.map((log) => log.partition));
+    for (const live of broker?.logs.values() ?? []) {
+      const isOnlyInMemory = live.topic === name && live.endOffset > 0;
+      if (isOnlyInMemory && !written.has(live.partition)) partitions.push(inMemory(live));
+    }
     const { logs, ...facts } = topic;
     if (options.json) printJson({ ...facts, partitions: facts.partitions, logs: partitions });
     else print(describeText(topic, partitions));
@@ -96,25 +109,44 @@ function describeText(topic: TopicView, partitions: readonly PartitionView[]): s
     timeText(one.largestTimestamp),
     one.recoveryPoint,
     one.firstDirtyOffset,
+    sizeText(one.live?.memoryBytes),
+    sizeText(one.live?.queuedBytes),
   ]);
   const head = ['partition', 'start', 'end', 'segments', 'size', 'newest', 'recovery', 'clean to'];
+  head.push('in memory', 'queued');
   return `${lines.join('\n')}\n${tableText(head, rows)}`;
 }
 
-async function readPartition(log: FoundLog): Promise<PartitionView> {
+/** A partition of which nothing was persisted yet. */
+function inMemory(live: LiveLog): PartitionView {
+  return {
+    partition: live.partition,
+    segments: 0,
+    sizeBytes: 0,
+    startOffset: live.logStartOffset,
+    endOffset: live.endOffset,
+    largestTimestamp: undefined,
+    recoveryPoint: undefined,
+    firstDirtyOffset: undefined,
+    live,
+  };
+}
+
+async function readPartition(log: FoundLog, live: LiveLog | undefined): Promise<PartitionView> {
   const facts = await readSegmentFacts(disk, buffers, log);
   const first = log.segments[0]?.baseOffset ?? 0;
-  const startOffset = Math.max(log.logStartOffset ?? 0, first);
+  const startOffset = live?.logStartOffset ?? Math.max(log.logStartOffset ?? 0, first);
   const times = facts.map(({ largestTimestamp }) => largestTimestamp ?? -1);
   return {
     partition: log.partition,
     segments: facts.length,
     sizeBytes: facts.reduce((sum, { segment }) => sum + segment.sizeBytes, 0),
     startOffset,
-    endOffset: facts.at(-1)?.nextOffset ?? startOffset,
+    endOffset: live?.endOffset ?? facts.at(-1)?.nextOffset ?? startOffset,
     largestTimestamp: times.length === 0 ? undefined : Math.max(...times),
     recoveryPoint: log.recoveryPoint,
     firstDirtyOffset: log.firstDirtyOffset,
+    live,
   };
 }
 

@@ -216,6 +216,10 @@ export class FakeLogStore implements LogStore {
     return this.admission;
   }
 
+  live() {
+    return [];
+  }
+
   gauges() {
     return {
       tailBytes: 0,

@@ -1,42 +1,23 @@
 /** The operators' commands as programs: what they print, and how they end. */
 
-import { spawn } from 'node:child_process';
 import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import fse from 'fs-extra';
 import { Kafka, logLevel } from 'kafkajs';
 import t from 'tap';
 import { Broker } from '../../broker/index.ts';
 import { BATCH_HEADER_BYTES } from '../../protocol/record-batch.ts';
+import { runIn } from './program.ts';
 
-const isSource = import.meta.url.endsWith('.ts');
-const program = resolve(import.meta.dirname, '../../cli', isSource ? 'main.ts' : 'main.js');
 const home = await fse.mkdtemp(join(tmpdir(), 'tailrace-inspect-'));
 t.setTimeout(120_000);
 t.teardown(() => fse.remove(home));
 const data = join(home, 'data');
 const segment = join(data, 'orders-0', '00000000000000000000.log');
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function run(...words: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [...process.execArgv, program, ...words], { cwd: home });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (bytes: Buffer) => {
-    out += bytes.toString();
-  });
-  child.stderr.on('data', (bytes: Buffer) => {
-    err += bytes.toString();
-  });
-  return new Promise((done) => {
-    child.on('close', (code) => done({ code, out, err }));
-  });
+function run(...words: string[]) {
+  return runIn(home, ...words);
 }
 
 async function json(...words: string[]): Promise<{ readonly [name: string]: unknown }[]> {
