@@ -57,7 +57,10 @@ export interface JournalContents {
   /** By topic id and partition, see `journalKey`. */
   readonly logs: ReadonlyMap<string, JournaledLog>;
   readonly lastSequence: number;
-  /** Whether the machine has started anew, or the disk is another one, since the journal was written. */
+  /**
+   * Whether the machine has started anew, or the disk is another one, since the journal was written;
+   * also where that is not known.
+   */
   readonly isForeign: boolean;
 }
 
@@ -83,9 +86,10 @@ export async function readJournal(env: Env, dir: string, device: number): Promis
   const { used, found, synced } = await scanJournal(parts);
   const groups = dropTornTail(env, found, synced);
   const headers = used.map(({ header }) => header!);
-  const isForeign = headers.some(
-    (header) => header.bootId !== env.host.bootId || header.device !== device,
-  );
+  // Without any file in use nobody knows what happened since: segments may have been written.
+  const isForeign =
+    headers.length === 0 ||
+    headers.some((header) => header.bootId !== env.host.bootId || header.device !== device);
   return {
     parts,
     logs: collect(groups, synced),
