@@ -42,7 +42,15 @@ export interface CheckJob {
   readonly target: { readonly codec: number; readonly level: number | undefined } | undefined;
 }
 
-export type CodecJob = DecompressJob | CheckJob;
+/** Compress the records of a batch that were taken from it uncompressed. */
+export interface CompressJob {
+  readonly kind: 'compress';
+  readonly payload: Uint8Array;
+  readonly codec: number;
+  readonly maxBytes: number;
+}
+
+export type CodecJob = DecompressJob | CheckJob | CompressJob;
 
 /** Why a payload was refused. */
 export interface JobFault {
@@ -50,6 +58,7 @@ export interface JobFault {
   readonly message: string;
 }
 
+/** What became of the records: uncompressed, or compressed. */
 export interface DecompressResult {
   readonly payload: Uint8Array;
 }
@@ -80,6 +89,7 @@ export async function runCodecJob<J extends CodecJob>(job: J): Promise<JobResult
 
 async function run(job: CodecJob): Promise<DecompressResult | CheckResult> {
   const codec = await loadCodec(job.codec);
+  if (job.kind === 'compress') return { payload: codec.compress(asBuffer(job.payload)) };
   const limit = decompressionLimit(job.payload.length, job.maxBytes);
   const payload = codec.decompress(asBuffer(job.payload), limit);
   if (job.kind === 'decompress') return { payload };

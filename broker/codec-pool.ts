@@ -24,6 +24,15 @@ export async function inflate(codecs: Codecs, codec: number, payload: Buffer): P
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
+/** Compresses records that were taken from a batch uncompressed. */
+export async function deflate(codecs: Codecs, codec: number, payload: Buffer): Promise<Buffer> {
+  const maxBytes = payload.length;
+  const result = await codecs.run({ kind: 'compress', payload, codec, maxBytes });
+  if ('fault' in result) throw new CorruptLog(`records to be compressed: ${result.message}`);
+  const { buffer, byteOffset, byteLength } = result.payload;
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 /** Where the memory of running jobs is counted. */
 export interface JobMemory {
   take(user: 'decompression', sizeBytes: number): void;

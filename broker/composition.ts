@@ -12,7 +12,7 @@ import { METADATA_TOPIC, openStore, type Store } from '../storage/store.ts';
 import type { StoreEvents } from '../storage/store-events.ts';
 import { everybody } from './authorizer.ts';
 import { exposeCleaner } from './cleaner-metrics.ts';
-import { inflate } from './codec-pool.ts';
+import { deflate, inflate } from './codec-pool.ts';
 import type { Config } from './config.ts';
 import { ConfigChanges } from './config-changes.ts';
 import { Deadlines } from './deadlines.ts';
@@ -64,6 +64,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
 
   const logs = await openStore(env, config.storeOptions(), {
     inflate: (codec, payload) => inflate(codecs, codec, payload),
+    deflate: (codec, payload) => deflate(codecs, codec, payload),
     events: storeEvents(metrics),
     cleaner: { cleaners: world.openCleaners(), options: () => config.cleanerOptions() },
   });
@@ -172,6 +173,9 @@ function exposeGauges({ metrics, memory, topics, env }: Services, logs: Store): 
   metrics.gauge('journal_limit_bytes').from(() => logs.gauges().journalLimitBytes);
   metrics.gauge('logs').from(() => logs.gauges().logs);
   metrics.gauge('failed_logs').from(() => logs.gauges().failedLogs);
+  metrics.counter('tail_compacted_records_total').from(() => logs.gauges().compactedRecords);
+  metrics.counter('tail_compacted_bytes_total').from(() => logs.gauges().compactedBytes);
+  metrics.counter('tail_vanished_pairs_total').from(() => logs.gauges().vanishedPairs);
   metrics.gauge('retention_suspended').from(() => Number(logs.gauges().isRetentionSuspended));
   metrics.gauge('topics').from(() => topics.count);
   metrics.gauge('partitions').from(() => topics.partitionCount);

@@ -249,6 +249,7 @@ export class Config {
       // Whatever topics are told by default: all of it is needed.
       deletes: false,
       compacts: false,
+      compactsTail: false,
       visibility: 'durable',
     };
   }

@@ -148,6 +148,15 @@ export const METRICS = {
   retention_bytes_deleted_total: counter('bytes', 'Bytes deleted by retention, by reason.', {
     labels: ['reason'],
   }),
+  tail_compacted_records_total: counter(
+    'records',
+    'Records compacted away in memory, before they were written to a segment.',
+  ),
+  tail_compacted_bytes_total: counter('bytes', 'Bytes that this saved the segments.'),
+  tail_vanished_pairs_total: counter(
+    'records',
+    'Deletes among those records, which went together with what they deleted.',
+  ),
   retention_suspended: gauge(
     'count',
     'Whether retention by time is suspended, since the clock has jumped.',

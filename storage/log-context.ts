@@ -2,6 +2,7 @@
 
 import type { Env } from './env.ts';
 import { FileCache } from './file-cache.ts';
+import { FilterBuilder } from './filter-builder.ts';
 import { IndexCache } from './index-cache.ts';
 import { LeftSegments, type LocatedLinks } from './located.ts';
 import type { BufferSource } from './segment-scan.ts';
@@ -13,6 +14,9 @@ export interface LogContext {
   readonly env: Env;
   readonly files: FileCache;
   readonly indexes: IndexCache;
+  /** Key filters in memory, and who makes those that are missing. */
+  readonly filters: IndexCache;
+  readonly filterBuilder: FilterBuilder;
   readonly buffers: BufferSource;
   readonly decompress: Decompress;
   readonly left: LeftSegments;
@@ -28,10 +32,13 @@ export interface LogContextOptions {
   readonly maxOpenFiles?: number;
   /** Memory for the indexes of closed segments. */
   readonly indexCacheBytes?: number;
+  /** Memory for key filters. */
+  readonly filterCacheBytes?: number;
 }
 
 const MAX_OPEN_FILES = 512;
 const INDEX_CACHE_BYTES = 32 * 1024 * 1024;
+const FILTER_CACHE_BYTES = 32 * 1024 * 1024;
 
 export function makeLogContext(env: Env, options: LogContextOptions): LogContext {
   const closeFailed = (error: unknown) => env.log.warn({ err: error }, 'closing a file failed');
@@ -39,6 +46,8 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
     env,
     files: new FileCache(env.disk, options.maxOpenFiles ?? MAX_OPEN_FILES, closeFailed),
     indexes: new IndexCache(options.indexCacheBytes ?? INDEX_CACHE_BYTES),
+    filters: new IndexCache(options.filterCacheBytes ?? FILTER_CACHE_BYTES),
+    filterBuilder: new FilterBuilder(env),
     buffers: options.buffers,
     decompress: options.decompress,
     left: new LeftSegments(),

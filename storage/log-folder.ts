@@ -11,6 +11,7 @@ import {
   CLEANED_SUFFIX,
   DELETED_SUFFIX,
   INDEX_SUFFIX,
+  KEY_FILTER_SUFFIX,
   LOG_SUFFIX,
   offsetOfName,
   SNAPSHOT_SUFFIX,
@@ -21,7 +22,12 @@ import {
 import { walkHeaders } from './segment-scan.ts';
 
 /** Files of a segment beside its `.log`. */
-export const SIDE_SUFFIXES = [INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] as const;
+export const SIDE_SUFFIXES = [
+  INDEX_SUFFIX,
+  TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
+  KEY_FILTER_SUFFIX,
+] as const;
 
 export interface FolderContents {
   /** Base offsets of the segments, rising. */

@@ -7,18 +7,17 @@
 import { readBatchHeader } from '../protocol/record-batch.ts';
 import { LogDeleted } from './errors.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
-import { type Chunk, joinBatches } from './memory-tail.ts';
+import { type Chunk, joinBatches, type MemoryTail } from './memory-tail.ts';
 import type { CompletedTransaction, ProducerStates } from './producer-state.ts';
-import type { SegmentLog } from './segment-log.ts';
+import { TailCompactor } from './tail-compactor.ts';
+import type { CompactableLog } from './tail-rule.ts';
 import type { WritePath } from './write-path.ts';
 
 /** The log whose chunks are persisted. */
-export interface PersistedLog {
-  readonly segments: SegmentLog;
+export interface PersistedLog extends CompactableLog {
   readonly epochs: LeaderEpochs;
   /** State at what the flush has reached. */
   readonly flushedProducers: ProducerStates;
-  readonly failure: Error | undefined;
   fail(error: Error): void;
   /** The segments have all below an offset, not synced yet. */
   onSegmentsWrote(end: number): void;
@@ -29,11 +28,14 @@ export interface PersistedLog {
 export class LogPersister {
   readonly #path: WritePath;
   readonly #log: PersistedLog;
+  readonly #tail: MemoryTail;
+  #compactor: TailCompactor | undefined;
   #persisting: Promise<void> = Promise.resolve();
 
-  constructor(path: WritePath, log: PersistedLog) {
+  constructor(path: WritePath, log: PersistedLog, tail: MemoryTail) {
     this.#path = path;
     this.#log = log;
+    this.#tail = tail;
   }
 
   /** See FlushTarget. */
@@ -55,8 +57,11 @@ export class LogPersister {
     const { clock } = this.#path.env;
     const end = chunks.at(-1)!.endOffset;
     try {
-      for (const chunk of chunks) {
-        await segments.append(joinBatches(chunk.batches), chunk.batches, this.#abortedIn(chunk));
+      // The producers' state is that of all batches, also of those of which nothing is left.
+      const aborted = chunks.map((chunk) => this.#abortedIn(chunk));
+      await this.#compact(chunks);
+      for (const [index, { batches }] of chunks.entries()) {
+        await segments.append(joinBatches(batches), batches, aborted[index]);
       }
       this.#log.onSegmentsWrote(end);
       const started = clock.monotonic();
@@ -70,6 +75,13 @@ export class LogPersister {
     const { failure } = this.#log;
     if (failure instanceof LogDeleted) throw failure;
     this.#log.onPersisted(chunks, end);
+  }
+
+  async #compact(chunks: readonly Chunk[]): Promise<void> {
+    if (this.#log.options.compactsTail) {
+      this.#compactor ??= new TailCompactor(this.#path, this.#log, this.#tail);
+      await this.#compactor.compact(chunks);
+    } else this.#compactor = undefined;
   }
 
   /** The state for the files runs ahead once, also when writing a chunk is tried again. */

@@ -1,61 +1,15 @@
 /** Reads of one partition over its segments and its chunks in memory, within one answer. */
 
-import { codec as codecOf, leaderEpoch as leaderEpochOf } from '../protocol/record-batch.ts';
+import {
+  codec as codecOf,
+  lastOffset as lastOffsetOf,
+  leaderEpoch as leaderEpochOf,
+} from '../protocol/record-batch.ts';
 import { findMaxTimestamp, findTimestamp, payloadOf } from '../protocol/records.ts';
-import { type MemoryTail, SliceJoiner } from './memory-tail.ts';
+import type { MemoryTail } from './memory-tail.ts';
 import type { SegmentLog } from './segment-log.ts';
+import { emptySlice, joinSlices, readTail } from './tail-slice.ts';
 import type { Inflate, LogSlice, TimedRecord } from './types.ts';
-
-const NOTHING: readonly Buffer[] = [];
-
-/** A slice without data, of a reader at the end. */
-export function emptySlice(offset: number): LogSlice {
-  return { buffers: NOTHING, sizeBytes: 0, recordBytes: 0, nextOffset: offset, release: () => {} };
-}
-
-/** Whole batches from memory, from the one that contains `from`; the buffers are held till release. */
-export function readTail(
-  tail: MemoryTail,
-  from: number,
-  maxBytes: number,
-  limit: number,
-  atLeastOne: boolean,
-): LogSlice {
-  const joiner = new SliceJoiner();
-  let sizeBytes = 0;
-  let recordBytes = 0;
-  let nextOffset = from;
-  tail.forEachFrom(from, (batch) => {
-    const isFirst = sizeBytes === 0;
-    const fits = sizeBytes + batch.sizeBytes <= maxBytes || (isFirst && atLeastOne);
-    if (!fits || batch.lastOffset >= limit) return false;
-    joiner.add(batch);
-    sizeBytes += batch.sizeBytes;
-    if (batch.recordCount > 0) recordBytes += batch.sizeBytes;
-    nextOffset = batch.lastOffset + 1;
-    return true;
-  });
-  if (sizeBytes === 0) return emptySlice(from);
-  const { buffers, extents } = joiner;
-  const release = () => {
-    for (const extent of extents) extent.release();
-  };
-  return { buffers, sizeBytes, recordBytes, nextOffset, release };
-}
-
-function joinSlices(first: LogSlice, second: LogSlice): LogSlice {
-  if (second.sizeBytes === 0) return first;
-  return {
-    buffers: [...first.buffers, ...second.buffers],
-    sizeBytes: first.sizeBytes + second.sizeBytes,
-    recordBytes: first.recordBytes + second.recordBytes,
-    nextOffset: second.nextOffset,
-    release: () => {
-      first.release();
-      second.release();
-    },
-  };
-}
 
 export class LogReader {
   readonly #segments: SegmentLog;
@@ -120,6 +74,7 @@ export class LogReader {
       if (batch.maxTimestamp < timestamp || batch.recordCount === 0) return true;
       // A copy: the chunk may leave memory while the records are uncompressed.
       candidates.push(Buffer.from(batch.bytes));
+      this.#tail.served.note(batch.lastOffset + 1);
       return false;
     });
     for (const batch of candidates) {
@@ -147,6 +102,7 @@ export class LogReader {
       return true;
     });
     if (batch === undefined) return stored;
+    this.#tail.served.note(lastOffsetOf(batch, 0) + 1);
     const copy = Buffer.from(batch);
     const found = findMaxTimestamp(copy, 0, await this.#records(copy));
     return found === undefined ? stored : { ...found, leaderEpoch: leaderEpochOf(copy, 0) };

@@ -44,7 +44,7 @@ export interface OpenedLog {
   readonly leaderEpoch: number;
 }
 
-export class LogWriter implements JournalSource, FlushTarget, PersistedLog {
+export abstract class LogWriter implements JournalSource, FlushTarget, PersistedLog {
   readonly topic: string;
   readonly topicId: string;
   readonly topicIdBytes: Buffer;
@@ -90,7 +90,7 @@ export class LogWriter implements JournalSource, FlushTarget, PersistedLog {
     this.#end = opened.segments.endOffset;
     this.#lease = new OffsetLease(this.#end);
     this.#marks = new LogMarks(this.#end);
-    this.#persister = new LogPersister(path, this);
+    this.#persister = new LogPersister(path, this, this.tail);
   }
 
   get options(): LogOptions {
@@ -117,6 +117,16 @@ export class LogWriter implements JournalSource, FlushTarget, PersistedLog {
 
   get endOffset(): number {
     return this.#end;
+  }
+
+  abstract get logStartOffset(): number;
+
+  get servedOffset(): number {
+    return this.tail.served.offset;
+  }
+
+  isAwaited(end: number): boolean {
+    return this.#marks.hasDetourBelow(end);
   }
 
   get highWatermark(): number {

@@ -42,6 +42,11 @@ export class LogMarks {
     this.#detours.push({ base: Math.max(base, this.persisted), end, isWritten: false });
   }
 
+  /** Some of what lies below the offset goes to the segments and not to the journal. */
+  hasDetourBelow(offset: number): boolean {
+    return this.#detours.some(({ base }) => base < offset);
+  }
+
   journalWrote(end: number): void {
     this.#journalWritten = Math.max(this.#journalWritten, end);
   }

@@ -4,9 +4,11 @@
  * came in are used again. Nothing moves once it is in, so readers and writers share the bytes.
  */
 
-import type { BatchHeader } from '../protocol/record-batch.ts';
+import { type BatchHeader, readBatchHeader } from '../protocol/record-batch.ts';
 import { type BufferPool, SharedBuffer } from './buffer-pool.ts';
+import type { KeyHashes } from './key-hash.ts';
 import type { CompletedTransaction } from './producer-state.ts';
+import { ServedMark } from './served-mark.ts';
 
 /** Extents grow from here, fourfold each, so that a quiet partition holds little. */
 const FIRST_EXTENT_BYTES = 4 * 1024;
@@ -25,6 +27,8 @@ export interface TailBatch {
   /** The batch's own bytes. */
   readonly bytes: Buffer;
   readonly extent: SharedBuffer;
+  /** Hashes of its records' keys, for the segment's filter; undefined where nobody looked at them. */
+  keyHashes: KeyHashes | undefined;
 }
 
 /** A run of batches in offset order: open while it grows, sealed when it waits to be persisted. */
@@ -36,6 +40,8 @@ export class Chunk {
   /** Transactions that markers in this chunk aborted, once the flush has come to it. */
   readonly aborted: CompletedTransaction[] = [];
   endOffset: number;
+  /** Compaction has looked at it: what is written of it does not change any more. */
+  wasCompacted = false;
   /** Bytes of batches. */
   sizeBytes = 0;
   /** Bytes of the buffers kept alive, and of the entries. */
@@ -104,6 +110,16 @@ export class Chunk {
     this.#used = this.#extents.at(-1)?.buffer.length ?? 0;
   }
 
+  /**
+   * Puts what compaction left of batches in their place, over the same offsets. Who reads the old
+   * ones keeps them; what the chunk counts as held does not change.
+   */
+  replace(at: number, count: number, entry: TailBatch): void {
+    let sizeBytes = entry.sizeBytes;
+    for (const batch of this.batches.splice(at, count, entry)) sizeBytes -= batch.sizeBytes;
+    this.sizeBytes += sizeBytes;
+  }
+
   /** Lets go of the buffers; readers that hold them keep them. */
   release(): void {
     for (const extent of this.#extents) extent.release();
@@ -140,7 +156,15 @@ function entryOf(
     leaderEpoch,
     bytes,
     extent,
+    keyHashes: undefined,
   };
+}
+
+/** What compaction made of a batch, or of several: other bytes for the same offsets. */
+export function compactedEntry(bytes: Buffer): TailBatch {
+  const header = readBatchHeader(bytes, 0);
+  const extent = new SharedBuffer(bytes, undefined);
+  return entryOf(bytes, header, header.baseOffset, header.leaderEpoch, extent);
 }
 
 /** One slice over two that lie side by side in memory; undefined when they do not. */
@@ -182,6 +206,7 @@ export class SliceJoiner {
 export class MemoryTail {
   /** Oldest first; the last may be open. */
   readonly chunks: Chunk[] = [];
+  readonly served = new ServedMark();
   #open: Chunk | undefined;
 
   get open(): Chunk | undefined {

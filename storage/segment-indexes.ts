@@ -4,8 +4,9 @@
  */
 
 import path from 'node:path';
-import { lastOffset, maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
+import { lastOffset, maxTimestamp, NO_TIMESTAMP, recordCount } from '../protocol/record-batch.ts';
 import type { Disk } from './env.ts';
+import type { KeyHashes } from './key-hash.ts';
 import { OFFSET_ENTRY_BYTES, OffsetIndex } from './offset-index.ts';
 import { INDEX_SUFFIX, segmentFileName, TIME_INDEX_SUFFIX } from './segment-names.ts';
 import { storeTable } from './table-file.ts';
@@ -18,6 +19,9 @@ export interface BatchExtent {
   readonly lastOffset: number;
   readonly sizeBytes: number;
   readonly maxTimestamp: number;
+  readonly recordCount: number;
+  /** Hashes of its records' keys; undefined where nobody looked at them. */
+  readonly keyHashes?: KeyHashes | undefined;
 }
 
 export class SegmentIndexes {
@@ -53,7 +57,9 @@ export class SegmentIndexes {
   }
 
   noteBatch(window: Buffer, at: number, position: number, intervalBytes: number): void {
-    this.note(lastOffset(window, at), maxTimestamp(window, at), position, intervalBytes);
+    // A batch that compaction has emptied keeps its time; an index entry must be about a record.
+    const time = recordCount(window, at) > 0 ? maxTimestamp(window, at) : NO_TIMESTAMP;
+    this.note(lastOffset(window, at), time, position, intervalBytes);
   }
 
   /** The last entry that a closed segment has: its largest timestamp. */

@@ -14,6 +14,7 @@ import { baseOffset } from '../protocol/record-batch.ts';
 import { type CleanedSegment, CleaningAborted } from './cleaner/cleaning-job.ts';
 import { LogDeleted, LogFailed, OffsetOutOfRange } from './errors.ts';
 import { Generations } from './generations.ts';
+import { forgetKeyFilters, KeyFilters } from './key-filters.ts';
 import { openLeft, openSegment } from './located.ts';
 import type { LogContext } from './log-context.ts';
 import type { LogFolder, Segment } from './segment.ts';
@@ -62,6 +63,9 @@ export class SegmentLog {
    */
   readonly replayFrom: number;
 
+  /** Which keys the segments may have. */
+  readonly keyFilters: KeyFilters;
+
   readonly #list: SegmentList;
   readonly #generations: Generations;
   readonly #writer: SegmentWriter;
@@ -78,6 +82,7 @@ export class SegmentLog {
     this.#generations = new Generations(list);
     this.#writer = new SegmentWriter(list);
     this.#remover = new SegmentRemover(list);
+    this.keyFilters = new KeyFilters(list);
   }
 
   /** A log without files, which begins at an offset. */
@@ -408,6 +413,7 @@ export class SegmentLog {
       this.#remover.stop();
       const { context, segments } = this.#list;
       try {
+        await forgetKeyFilters(this.#list, segments);
         if (this.failure !== undefined || this.#isRemoved) return;
         await this.#guard('sync', () => this.#writer.sync());
         await this.#writer.storeIndexes();

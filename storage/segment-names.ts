@@ -7,6 +7,8 @@ export const LOG_SUFFIX = '.log';
 export const INDEX_SUFFIX = '.index';
 export const TIME_INDEX_SUFFIX = '.timeindex';
 export const TXN_INDEX_SUFFIX = '.txnindex';
+/** The keys that the segment may have; ours, Kafka passes it over. */
+export const KEY_FILTER_SUFFIX = '.tailrace-filter';
 export const SNAPSHOT_SUFFIX = '.snapshot';
 /** Marks a file that is gone for the log and is removed after `file.delete.delay.ms`. */
 export const DELETED_SUFFIX = '.deleted';

@@ -5,6 +5,7 @@
 
 import path from 'node:path';
 import type { Timer } from './env.ts';
+import { forgetKeyFilters } from './key-filters.ts';
 import { SIDE_SUFFIXES } from './log-folder.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
@@ -29,6 +30,7 @@ export class SegmentRemover {
   /** The file is kept open over its renaming, so that a reader that comes now finds it. */
   async removeSegment(segment: Segment): Promise<void> {
     const { files, env } = this.#list.context;
+    await forgetKeyFilters(this.#list, [segment]);
     const paths = [LOG_SUFFIX, ...SIDE_SUFFIXES].map((suffix) => segment.pathOf(suffix));
     const suffix = this.#freeSuffix(segment);
     await files.use(segment.file, async () => {
@@ -62,6 +64,7 @@ export class SegmentRemover {
   async removeAll(): Promise<void> {
     const { segments } = this.#list;
     for (const segment of segments) this.#list.context.indexes.forget(segment);
+    await forgetKeyFilters(this.#list, segments);
     if (!this.#list.hasFolder) return;
     const { env, files } = this.#list.context;
     const { dataDir, topic, partition } = this.#list.place;

@@ -102,6 +102,7 @@ export class SegmentWriter {
       await active.storeIndexes(true);
       await this.#syncSegment(active);
       await this.#syncNames();
+      await active.knownFilter?.store();
     }
     await this.#startSegment(baseOffset);
     if (active === undefined) return;
@@ -215,6 +216,9 @@ export class SegmentWriter {
   async storeIndexes(): Promise<void> {
     const { active } = this.#list;
     active?.loadedIndexes?.seal();
-    for (const segment of this.#list.segments) await segment.storeIndexes(false);
+    for (const segment of this.#list.segments) {
+      await segment.storeIndexes(false);
+      await segment.knownFilter?.store();
+    }
   }
 }

@@ -11,6 +11,7 @@ import { CorruptLog } from './errors.ts';
 import { CachedFile } from './file-cache.ts';
 import type { CachedIndexes } from './index-cache.ts';
 import type { LogContext } from './log-context.ts';
+import { SegmentFilter } from './segment-filter.ts';
 import {
   type BatchExtent,
   type IndexPlace,
@@ -83,6 +84,7 @@ export class Segment implements CachedIndexes {
   #loading: Promise<SegmentIndexes> | undefined;
   #areIndexesProven = false;
   #jitter: number | undefined;
+  #filter: SegmentFilter | undefined;
   #txns: TxnIndex | undefined;
   #hasTxnIndex: boolean;
   /** Batches in between have had their checksums checked by this process. */
@@ -172,6 +174,17 @@ export class Segment implements CachedIndexes {
   /** The indexes when they are in memory. */
   get loadedIndexes(): SegmentIndexes | undefined {
     return this.#indexes;
+  }
+
+  /** Which keys it may have; made when it is first asked for. */
+  get filter(): SegmentFilter {
+    this.#filter ??= new SegmentFilter(this.#context, this);
+    return this.#filter;
+  }
+
+  /** The same if it was ever asked for. */
+  get knownFilter(): SegmentFilter | undefined {
+    return this.#filter;
   }
 
   /** A new segment begins with empty indexes. */
@@ -322,6 +335,9 @@ export class Segment implements CachedIndexes {
   ): Promise<void> {
     const indexes = await this.indexes();
     const start = this.sizeBytes;
+    const hasKeys = batches[0]!.keyHashes !== undefined;
+    // As long as it speaks of what is there.
+    if (hasKeys && start > 0) await this.filter.load();
     await this.use(async (file) => {
       try {
         await file.write(buffers, start);
@@ -333,11 +349,13 @@ export class Segment implements CachedIndexes {
     if (start === 0) this.#firstTimestamp = batches[0]!.maxTimestamp;
     let position = start;
     for (const batch of batches) {
-      indexes.note(batch.lastOffset, batch.maxTimestamp, position, this.#indexIntervalBytes);
+      const time = batch.recordCount > 0 ? batch.maxTimestamp : NO_TIMESTAMP;
+      indexes.note(batch.lastOffset, time, position, this.#indexIntervalBytes);
       position += batch.sizeBytes;
     }
     this.sizeBytes = position;
     this.nextOffset = batches.at(-1)!.lastOffset + 1;
+    if (hasKeys || this.#filter !== undefined) this.filter.note(batches, start);
     if (indexes.pendingBytes >= PENDING_INDEX_BYTES) await this.storeIndexes(false);
   }
 

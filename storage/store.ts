@@ -34,7 +34,15 @@ import type { StoreEvents } from './store-events.ts';
 import { openStoreFolder, type StoreFolder } from './store-folder.ts';
 import type { StoreOptions } from './store-options.ts';
 import { setStraysAside } from './strays.ts';
-import type { Inflate, LocatedFile, LogOptions, LogStore, StorageGauges } from './types.ts';
+import { TAIL_RULE, type TailRule } from './tail-rule.ts';
+import type {
+  Deflate,
+  Inflate,
+  LocatedFile,
+  LogOptions,
+  LogStore,
+  StorageGauges,
+} from './types.ts';
 import type { WritePath } from './write-path.ts';
 
 export const METADATA_TOPIC = '__cluster_metadata';
@@ -48,6 +56,9 @@ const OPEN_PARALLELISM = 16;
 
 export interface StoreParts {
   readonly inflate: Inflate;
+  readonly deflate?: Deflate;
+  /** Another rule for the compaction in memory than ours: for tests, which must find it out. */
+  readonly tailRule?: TailRule;
   readonly events: StoreEvents;
   /** Who cleans compacted logs; without it they stay as they are. */
   readonly cleaner?: CleanerParts;
@@ -132,6 +143,9 @@ export class Store implements LogStore {
       queue,
       openChunks,
       inflate,
+      deflate: parts.deflate,
+      tailRule: parts.tailRule ?? TAIL_RULE,
+      tailSavings: { records: 0, bytes: 0, pairs: 0 },
       onSegmentSync: parts.events.onSegmentSync,
       onGrowth: () => sealer.grown(),
       onPersisted: (log, sizeBytes) => this.#onPersisted(log, sizeBytes),
@@ -302,7 +316,7 @@ export class Store implements LogStore {
   }
 
   gauges(): StorageGauges {
-    const { journal, openChunks, queue } = this.#path;
+    const { journal, openChunks, queue, tailSavings } = this.#path;
     let failedLogs = 0;
     for (const log of this.#logs.values()) if (log.failure !== undefined) failedLogs++;
     return {
@@ -315,6 +329,9 @@ export class Store implements LogStore {
       journalLimitBytes: this.#options.journalMaxBytes,
       logs: this.#logs.size,
       failedLogs,
+      compactedRecords: tailSavings.records,
+      compactedBytes: tailSavings.bytes,
+      vanishedPairs: tailSavings.pairs,
       isRetentionSuspended: this.#retention.isSuspended,
     };
   }

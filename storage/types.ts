@@ -34,6 +34,8 @@ export interface LogOptions {
   readonly maxCompactionLagMs: number;
   /** `min.cleanable.dirty.ratio`, in [0, 1]. */
   readonly minCleanableDirtyRatio: number;
+  /** `tail.compaction.enable`, where `cleanup.policy` contains compact. */
+  readonly compactsTail: boolean;
   /** Which mark readers may see up to: `fetch.visibility`. */
   readonly visibility: 'written' | 'durable';
   /** Internal topics draw on the reserve and always ask for the sync. */
@@ -99,6 +101,9 @@ export interface TimedRecord {
 
 /** Uncompresses the records of a batch, in bounds. */
 export type Inflate = (codec: number, payload: Buffer) => Promise<Buffer>;
+
+/** Compresses the records of a batch in a codec. */
+export type Deflate = (codec: number, payload: Buffer) => Promise<Buffer>;
 
 export interface AbortedTransaction {
   readonly producerId: number;
@@ -240,6 +245,11 @@ export interface StorageGauges {
   readonly failedLogs: number;
   /** The wall clock has jumped: nothing is deleted for its age. */
   readonly isRetentionSuspended: boolean;
+  /** What was compacted away before it reached a segment, since the process started. */
+  readonly compactedRecords: number;
+  readonly compactedBytes: number;
+  /** Deletes among those records that went together with what they deleted. */
+  readonly vanishedPairs: number;
 }
 
 /** The logs of one data folder. */

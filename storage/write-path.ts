@@ -7,7 +7,9 @@ import type { Journal } from './journal.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { OpenChunks } from './open-chunks.ts';
 import type { StoreOptions } from './store-options.ts';
-import type { Inflate } from './types.ts';
+import type { TailSavings } from './tail-compactor.ts';
+import type { TailRule } from './tail-rule.ts';
+import type { Deflate, Inflate } from './types.ts';
 
 export interface WritePath {
   readonly env: Env;
@@ -17,6 +19,10 @@ export interface WritePath {
   readonly queue: FlushQueue;
   readonly openChunks: OpenChunks;
   readonly inflate: Inflate;
+  /** Without it compressed batches of which only some records go are left as they are. */
+  readonly deflate: Deflate | undefined;
+  readonly tailRule: TailRule;
+  readonly tailSavings: TailSavings;
   /** Told how long each sync of segments took, in milliseconds. */
   readonly onSegmentSync: (durationMs: number) => void;
   /** More memory is held by open chunks; the store seals some when it is too much. */

@@ -242,6 +242,14 @@ export const topicDefaultOptions = {
       'Up to where consumers see a log: `written` survives a killed broker, `durable` a power ' +
       'cut as well.',
   }),
+  'log.tail.compaction.enable': bool(false, {
+    own: true,
+    dynamic: 'cluster-wide',
+    doc:
+      'Whether a compacted topic is compacted already in memory: records that a newer one of their ' +
+      'key has replaced are not written to segments. Readers at the head may then miss versions in ' +
+      'between, which Kafka promises them.',
+  }),
   'log.record.validation': choice(['header', 'full'], 'header', {
     own: true,
     dynamic: 'cluster-wide',

@@ -98,6 +98,7 @@ export class TopicConfig {
       minCompactionLagMs: this.get('min.compaction.lag.ms'),
       maxCompactionLagMs: this.get('max.compaction.lag.ms'),
       minCleanableDirtyRatio: this.get('min.cleanable.dirty.ratio'),
+      compactsTail: policies.includes('compact') && this.get('tail.compaction.enable'),
       visibility: this.get('fetch.visibility'),
       internal: this.#internal,
     };

@@ -136,6 +136,7 @@ export const topicOptions = {
     factor: HOUR_MS,
   }),
   'segment.ms': time(604800000, 'log.roll.ms', { name: 'log.roll.hours', factor: HOUR_MS }),
+  'tail.compaction.enable': like('log.tail.compaction.enable'),
   'unclean.leader.election.enable': like('unclean.leader.election.enable'),
 } as const;
 

@@ -351,6 +351,7 @@ export class GroupCoordinator {
     const { topics, options } = this.#services;
     const topic = await topics.ensureInternal(OFFSETS_TOPIC, this.#shards.length, {
       'cleanup.policy': 'compact',
+      'tail.compaction.enable': 'true',
       'compression.type': 'producer',
       'segment.bytes': String(options.offsetsTopicSegmentBytes),
     });

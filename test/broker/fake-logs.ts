@@ -232,6 +232,9 @@ export class FakeLogStore implements LogStore {
       logs: this.logs.size,
       failedLogs: 0,
       isRetentionSuspended: false,
+      compactedRecords: 0,
+      compactedBytes: 0,
+      vanishedPairs: 0,
     };
   }
 

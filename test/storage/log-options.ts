@@ -20,6 +20,7 @@ export const LOG_OPTIONS: LogOptions = {
   minCompactionLagMs: 0,
   maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
   minCleanableDirtyRatio: 0.5,
+  compactsTail: false,
   visibility: 'written',
   internal: false,
 };

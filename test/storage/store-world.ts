@@ -21,7 +21,7 @@ export const logOptions: LogOptions = {
   segmentIndexBytes: 1024 * KIB,
 };
 
-const storeOptions: StoreOptions = {
+export const STORE_OPTIONS: StoreOptions = {
   dataDir: '/data',
   nodeId: 1,
   chunkBytes: 64 * KIB,
@@ -64,7 +64,7 @@ export class StoreWorld {
   #store: Store | undefined;
 
   constructor(more: { store?: Partial<StoreOptions>; topic?: Partial<LogOptions> } = {}) {
-    this.#options = { ...storeOptions, ...more.store };
+    this.#options = { ...STORE_OPTIONS, ...more.store };
     this.topic = { ...logOptions, ...more.topic };
   }
 
