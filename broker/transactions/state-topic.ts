@@ -35,6 +35,7 @@ export async function openStatePartition(
 ): Promise<WritablePartition> {
   const topic = await topics.ensureInternal(TRANSACTION_TOPIC, partitions, {
     'cleanup.policy': 'compact',
+    'tail.compaction.enable': 'true',
     'compression.type': 'uncompressed',
     'segment.bytes': String(options.topicSegmentBytes),
   });

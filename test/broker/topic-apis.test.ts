@@ -32,7 +32,7 @@ t.test('CreateTopics creates in every version, and tells what there is to tell',
     t.equal(only!.replicationFactor, version >= 5 ? 1 : -1);
     if (version < 5) continue;
     const shown = new Map(only!.configs!.map((entry) => [entry.name, entry]));
-    t.equal(shown.size, 39);
+    t.equal(shown.size, 40);
     t.match(shown.get('retention.ms'), { value: '5', configSource: 1, readOnly: false });
     t.match(shown.get('flush.messages'), { value: '1', configSource: 5, isSensitive: false });
   }
