@@ -7,6 +7,8 @@ import type { Target } from './scenario.ts';
 export interface RunningTarget extends Target {
   /** From the start of the process until it listens; undefined when it ran already. */
   readonly startSeconds: number | undefined;
+  /** Undefined when it runs elsewhere. */
+  readonly dataDir: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -21,8 +23,8 @@ export async function startTarget(description: string): Promise<RunningTarget> {
   }
   if (kind === 'kafka') {
     const kafka = await startKafka({ settings: Object.fromEntries(settings.map(pair)) });
-    const { host, port, pid } = kafka;
-    return { name: description, host, port, pid, startSeconds: seconds(), stop: kafka.stop };
+    const { host, port, pid, dataDir, stop } = kafka;
+    return { name: description, host, port, pid, dataDir, startSeconds: seconds(), stop };
   }
   const [, host, port] = /^(.+):(\d+)$/.exec(kind) ?? [];
   if (host === undefined) throw new Error(`neither tailrace nor kafka nor host:port: ${kind}`);
@@ -31,6 +33,7 @@ export async function startTarget(description: string): Promise<RunningTarget> {
     host,
     port: Number(port),
     pid: undefined,
+    dataDir: undefined,
     startSeconds: undefined,
     stop: async () => {},
   };
@@ -48,6 +51,6 @@ async function startTailrace(
 ): Promise<Omit<RunningTarget, 'startSeconds'>> {
   const broker = new TailraceProcess(settings);
   await broker.start();
-  const { host, port, pid } = broker;
-  return { name, host, port, pid, stop: () => broker.remove() };
+  const { host, port, pid, dataFolder: dataDir } = broker;
+  return { name, host, port, pid, dataDir, stop: () => broker.remove() };
 }

@@ -126,5 +126,5 @@ t.test('the Kafka door tells the same URL', async (t) => {
   t.equal(locations.url(orders.log, location, 'broker.test'), await locationOf(world, 0));
   const unlinked = { ...location, isLinked: false };
   const own = locations.url(orders.log, unlinked, 'broker.test');
-  t.ok(own?.startsWith(`http://127.0.0.1:${world.port}/v1/segments/`), own);
+  t.ok(own?.startsWith(`http://127.0.0.1:${world.port}/v1/segments/`), String(own));
 });
