@@ -81,8 +81,7 @@ export class Fetcher {
   }
 
   #start(): void {
-    const nowMs = performance.now();
-    let wanting = this.#feeds.filter((feed) => feed.wants(nowMs));
+    let wanting = this.#feeds.filter((feed) => feed.wants);
     if (wanting.length === 0) return;
     const alone = wanting.find((feed) => feed.isToBeAskedAlone);
     if (alone !== undefined) wanting = [alone];
@@ -109,22 +108,17 @@ export class Fetcher {
 
   /** One request and its answer; again until there is one. */
   async #ask(lane: Lane, feeds: readonly PartitionFeed[]): Promise<void> {
-    const { settings, stats } = this.#host;
+    const { settings } = this.#host;
     const failingSince = performance.now();
     for (let failures = 0; !this.#isStopped; failures++) {
       try {
-        if (lane.connection === undefined || lane.connection.isClosed) {
-          lane.connection = await BrokerConnection.open(settings);
-          if (this.#isStopped) lane.connection.close();
-        }
-        return await this.#fetch(lane.connection, feeds);
+        return await this.#fetch(await this.#connectionOf(lane), feeds);
       } catch (error) {
         if (this.#isStopped) return;
         const isPassing = error instanceof Disconnected || error instanceof NotYet;
         const { message } = error as Error;
         if (!isPassing) return this.#host.fail(error as Error);
         if (error instanceof Disconnected) {
-          if (failures === 0) stats.disconnects++;
           settings.onEvent?.({ kind: 'disconnected', reason: message });
         }
         if (performance.now() - failingSince > settings.patienceMs) {
@@ -133,6 +127,17 @@ export class Fetcher {
         await this.#sleep(retryMs(failures));
       }
     }
+  }
+
+  /** The lane's connection, made anew when it was lost. */
+  async #connectionOf(lane: Lane): Promise<BrokerConnection> {
+    if (lane.connection?.isClosed === true) {
+      lane.connection = undefined;
+      this.#host.stats.disconnects++;
+    }
+    lane.connection ??= await BrokerConnection.open(this.#host.settings);
+    if (this.#isStopped) lane.connection.close();
+    return lane.connection;
   }
 
   async #sleep(delayMs: number): Promise<void> {
@@ -207,7 +212,6 @@ export class Fetcher {
       return;
     }
     feed.failures = 0;
-    feed.retryAt = 0;
     if (divergingEpoch.endOffset >= 0 || divergingEpoch.epoch > NO_EPOCH) {
       this.#recovery.truncated(feed, divergingEpoch.endOffset, divergingEpoch.epoch);
       return;
@@ -257,7 +261,10 @@ export class Fetcher {
   }
 
   #retryLater(feed: PartitionFeed, delayMs: number): void {
-    feed.retryAt = performance.now() + delayMs;
-    void this.#sleep(delayMs).then(() => this.pump());
+    feed.isResting = true;
+    void this.#sleep(delayMs).then(() => {
+      feed.isResting = false;
+      this.pump();
+    });
   }
 }

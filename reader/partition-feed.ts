@@ -37,6 +37,8 @@ export interface FeedHost {
 }
 
 interface Piece {
+  /** What was asked for: its first batch may begin before. */
+  readonly from: number;
   readonly nextOffset: number;
   readonly visibility: Visibility;
   /** Of an answer with records. */
@@ -53,8 +55,8 @@ export class PartitionFeed {
   askOffset: number;
   askEpoch: number;
   isAsked = false;
-  /** Not to be asked before; on the monotonic clock. */
-  retryAt = 0;
+  /** It was refused a moment ago. */
+  isResting = false;
   /** Refusals in a row, and when the first of them was. */
   failures = 0;
   failingSince = 0;
@@ -104,8 +106,9 @@ export class PartitionFeed {
     return this.endAt !== undefined && this.askOffset >= this.endAt;
   }
 
-  wants(nowMs: number): boolean {
-    if (this.isAsked || this.#isAtEnd || nowMs < this.retryAt) return false;
+  /** There is room for another answer, and nothing speaks against asking for it. */
+  get wants(): boolean {
+    if (this.isAsked || this.isResting || this.#isAtEnd) return false;
     return this.#queue.length < MOST_QUEUED;
   }
 
@@ -127,7 +130,8 @@ export class PartitionFeed {
     const whole = records.subarray(0, end);
     this.#host.stats.recordBytes += end;
     const epoch = recordBatch.leaderEpoch(records, last);
-    this.#add({ nextOffset, records: whole, visibility: new Visibility(aborted) }, epoch);
+    const visibility = new Visibility(aborted);
+    this.#add({ from: this.askOffset, nextOffset, records: whole, visibility }, epoch);
     return nextOffset;
   }
 
@@ -136,7 +140,8 @@ export class PartitionFeed {
     if (nextOffset <= this.askOffset) {
       throw this.#corrupt(`the location holds nothing from offset ${this.askOffset} on`);
     }
-    this.#add({ nextOffset, location, visibility: new Visibility(aborted) }, lastEpoch);
+    const visibility = new Visibility(aborted);
+    this.#add({ from: this.askOffset, nextOffset, location, visibility }, lastEpoch);
   }
 
   #add(piece: Piece, lastEpoch: number): void {
@@ -213,7 +218,7 @@ export class PartitionFeed {
 
   /** Steps over one sound batch; gives it when there is something in it for the user. */
   #takeAt(piece: Piece, chunk: Buffer, at: number): ReadBatch | Promise<ReadBatch> | undefined {
-    const from = this.#takenOffset;
+    const from = Math.max(this.#takenOffset, piece.from);
     const next = recordBatch.lastOffset(chunk, at) + 1;
     if (this.endAt !== undefined && recordBatch.baseOffset(chunk, at) >= this.endAt) {
       this.#at = chunk.length;

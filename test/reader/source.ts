@@ -122,11 +122,16 @@ export class Source {
   }
 
   /** Produces so many further numbers as one batch; resolves when they are durable. */
-  async produce(count: number, partition = 0, padBytes = 0, shape: BatchShape = {}): Promise<void> {
+  async produce(
+    count: number,
+    partition = 0,
+    padBytes = 0,
+    { keys = Number.POSITIVE_INFINITY, ...shape }: BatchShape & { readonly keys?: number } = {},
+  ): Promise<void> {
     const first = this.#next[partition]!;
     this.#next[partition] = first + count;
     const records = Array.from({ length: count }, (_, i) => ({
-      key: Buffer.from(`k${first + i}`),
+      key: Buffer.from(`k${(first + i) % keys}`),
       value: Buffer.from(`${partition}:${first + i}:${'.'.repeat(padBytes)}`),
       timestamp: Date.now(),
     }));
