@@ -56,6 +56,13 @@ export class SegmentIndexes {
     this.#indexedPosition = position;
   }
 
+  /** Whether a batch at a position cannot be where the last entry is right. */
+  contradicts(last: number, position: number): boolean {
+    const entry = this.offsets.last;
+    if (entry === undefined || position < entry.position) return false;
+    return position === entry.position ? last !== entry.offset : last <= entry.offset;
+  }
+
   noteBatch(window: Buffer, at: number, position: number, intervalBytes: number): void {
     // A batch that compaction has emptied keeps its time; an index entry must be about a record.
     const time = recordCount(window, at) > 0 ? maxTimestamp(window, at) : NO_TIMESTAMP;

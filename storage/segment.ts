@@ -5,7 +5,7 @@
  */
 
 import path from 'node:path';
-import { maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
+import { lastOffset, maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
 import type { DiskFile } from './env.ts';
 import { CorruptLog } from './errors.ts';
 import { CachedFile } from './file-cache.ts';
@@ -215,7 +215,12 @@ export class Segment implements CachedIndexes {
       return this.rebuildIndexes();
     }
     // What a killed process had not written of the indexes of its last segment is added.
-    if (!this.isClosed) await this.#walk(stored, stored.catchUpPosition);
+    const fits = this.isClosed || (await this.#walk(stored, stored.catchUpPosition));
+    if (!fits) {
+      const reason = 'its last entry is not where that batch is';
+      env.log.warn({ segment: this.path, reason }, 'an index is made anew');
+      return this.rebuildIndexes();
+    }
     this.#indexes = stored;
     return stored;
   }
@@ -243,21 +248,27 @@ export class Segment implements CachedIndexes {
     return indexes;
   }
 
-  /** Notes all batches from a position on; checks that the segment ends as it is said to. */
-  async #walk(indexes: SegmentIndexes, start: number): Promise<void> {
+  /**
+   * Notes all batches from a position on; checks that the segment ends as it is said to. Gives false
+   * where the indexes, as they are, contradict the batches.
+   */
+  async #walk(indexes: SegmentIndexes, start: number): Promise<boolean> {
     const interval = this.#indexIntervalBytes;
     const end = this.sizeBytes;
     const { isEndUnproven } = this;
     let { nextOffset } = this;
+    let fits = true;
     await this.use(async (file) => {
       let range: ScanRange = { file, baseOffset: this.baseOffset, start, end };
       for (;;) {
         const stop = await walkHeaders(range, this.#context.buffers, (window, at, position) => {
+          fits = !indexes.contradicts(lastOffset(window, at), position);
+          if (!fits) return false;
           indexes.noteBatch(window, at, position, interval);
           return true;
         });
         nextOffset = stop.nextOffset ?? nextOffset;
-        if (stop.fault === undefined) break;
+        if (stop.fault === undefined || !fits) break;
         const fromOffset = stop.nextOffset ?? range.fromOffset;
         const next = { ...range, start: stop.position + 1, fromOffset };
         const found = await findBatch(next, this.#context.buffers);
@@ -265,10 +276,12 @@ export class Segment implements CachedIndexes {
         range = { ...next, start: found };
       }
     });
+    if (!fits) return false;
     if (isEndUnproven && nextOffset !== this.nextOffset) {
       throw new CorruptLog(`${this.path}: ends at offset ${nextOffset}, not ${this.nextOffset}`);
     }
     this.isEndUnproven = false;
+    return true;
   }
 
   /** How much earlier than `segment.ms` this segment is rolled; drawn once. */
