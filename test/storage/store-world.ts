@@ -3,7 +3,7 @@
 import { readBatchHeader } from '../../protocol/record-batch.ts';
 import { buildBatch } from '../../protocol/records.ts';
 import type { Env, Logger } from '../../storage/env.ts';
-import { openStore, type Store } from '../../storage/store.ts';
+import { openStore, type Store, type StoreParts } from '../../storage/store.ts';
 import type { StoreOptions } from '../../storage/store-options.ts';
 import type { LogOptions, Mark, PartitionLogView } from '../../storage/types.ts';
 import { SimClock } from '../sim/clock.ts';
@@ -58,12 +58,20 @@ export class StoreWorld {
   readonly expired: [string, number, number][] = [];
   readonly topic: LogOptions;
   readonly #options: StoreOptions;
+  readonly #parts: Partial<StoreParts>;
   #boot = 1;
   #lives = 0;
   #sent = 0;
   #store: Store | undefined;
 
-  constructor(more: { store?: Partial<StoreOptions>; topic?: Partial<LogOptions> } = {}) {
+  constructor(
+    more: {
+      store?: Partial<StoreOptions>;
+      topic?: Partial<LogOptions>;
+      parts?: Partial<StoreParts>;
+    } = {},
+  ) {
+    this.#parts = more.parts ?? {};
     this.#options = { ...STORE_OPTIONS, ...more.store };
     this.topic = { ...logOptions, ...more.topic };
   }
@@ -103,6 +111,7 @@ export class StoreWorld {
           onSegmentSync: () => {},
           onExpired: (...facts) => this.expired.push(facts),
         },
+        ...this.#parts,
       }),
     );
     const topics = [{ topic: TOPIC, topicId: TOPIC_ID, partitions, options: this.topic }];
