@@ -15,14 +15,13 @@ import { Deadlines } from '../deadlines.ts';
 import { partitionFor } from '../groups/partition-for.ts';
 import { StateBudget } from '../groups/state-budget.ts';
 import { Timeout } from '../groups/timeout.ts';
-import { writeErrorOf } from '../groups/write-error.ts';
 import { LimitedLog, shown } from '../limited-log.ts';
 import type { Metrics } from '../metrics.ts';
 import { Completion, type MarkerTarget } from './completion.ts';
 import {
-  type Decision,
   decideAdd,
   decideEnd,
+  decideFence,
   decideInit,
   type EndRequest,
   type InitRequest,
@@ -32,6 +31,7 @@ import {
 import { Housekeeping } from './housekeeping.ts';
 import type { TransactionOptions } from './options.ts';
 import type { TopicPartition } from './partition-set.ts';
+import { Performer } from './performer.ts';
 import { type ShardServices, TransactionShard } from './shard.ts';
 import { loadTransactions } from './shard-loader.ts';
 import {
@@ -89,6 +89,7 @@ export class TransactionCoordinator {
   readonly #log: LimitedLog;
   readonly #shards: readonly TransactionShard[];
   readonly #completion: Completion;
+  readonly #performer: Performer;
   readonly #housekeeping: Housekeeping;
   #isClosed = false;
 
@@ -100,6 +101,7 @@ export class TransactionCoordinator {
     this.#budget = new StateBudget(options.stateLimitBytes);
     this.#log = new LimitedLog(env.clock, env.log);
     this.#completion = new Completion(env, this.#log, markers);
+    this.#performer = new Performer(services.producerIds, this.#log);
     const shardServices: ShardServices = {
       env,
       log: this.#log,
@@ -117,7 +119,12 @@ export class TransactionCoordinator {
       return shard;
     });
     const timedOut = metrics.counter('transactions_timed_out_total');
-    this.#housekeeping = new Housekeeping(env, options, this.#shards, () => timedOut.add());
+    this.#housekeeping = new Housekeeping(env, options, this.#shards, (shard, transaction) => {
+      timedOut.add();
+      void this.#performer.perform(shard, transaction, (freshId) =>
+        decideFence(transaction.state, transaction.isBusy, env.clock.now(), freshId),
+      );
+    });
     metrics.gauge('transactional_ids').from(() => this.size);
     metrics.gauge('transactions_open').from(() => this.#housekeeping.openCount);
     metrics.gauge('transactions_completing').from(() => this.#completion.size);
@@ -162,7 +169,7 @@ export class TransactionCoordinator {
     const shard = this.#shardOf(id);
     const transaction = await this.#ensure(shard, id, timeoutMs);
     if (typeof transaction === 'string') return failed(transaction);
-    const outcome = await this.#perform(shard, transaction, (freshId) =>
+    const outcome = await this.#performer.perform(shard, transaction, (freshId) =>
       decideInit(transaction.state, transaction.isBusy, request, env.clock.now(), freshId),
     );
     if (typeof outcome === 'string') {
@@ -208,7 +215,7 @@ export class TransactionCoordinator {
     const transaction = this.#find(id);
     if (typeof transaction === 'string') return transaction;
     const { clock } = this.#services.env;
-    const outcome = await this.#perform(this.#shardOf(id), transaction, () => {
+    const outcome = await this.#performer.perform(this.#shardOf(id), transaction, () => {
       const { state, isBusy } = transaction;
       return decideAdd(state, isBusy, client, partitions, clientVersion, clock.now());
     });
@@ -260,7 +267,7 @@ export class TransactionCoordinator {
     const transaction = this.#find(id);
     if (typeof transaction === 'string') return failed(transaction);
     const { clock } = this.#services.env;
-    const outcome = await this.#perform(this.#shardOf(id), transaction, (freshId) =>
+    const outcome = await this.#performer.perform(this.#shardOf(id), transaction, (freshId) =>
       decideEnd(transaction.state, transaction.isBusy, request, clock.now(), freshId),
     );
     if (typeof outcome === 'string') return failed(outcome);
@@ -319,44 +326,12 @@ export class TransactionCoordinator {
       );
       return 'COORDINATOR_NOT_AVAILABLE';
     }
-    const producerId = await this.#freshProducerId();
+    const producerId = await this.#performer.freshProducerId();
     if (typeof producerId === 'string') return producerId;
     const nowMs = this.#services.env.clock.now();
     return (
       shard.unavailable ?? shard.get(id) ?? shard.adopt(id, newState(producerId, timeoutMs, nowMs))
     );
-  }
-
-  async #freshProducerId(): Promise<number | ErrorName> {
-    try {
-      return await this.#services.producerIds.next();
-    } catch (error) {
-      this.#log.warn({ error }, 'no producer id could be taken');
-      return writeErrorOf(error);
-    }
-  }
-
-  /** Does what a decision says; gives the state that counts then, or the error. */
-  async #perform(
-    shard: TransactionShard,
-    transaction: Transaction,
-    decide: (freshProducerId?: number) => Decision,
-  ): Promise<TransactionState | ErrorName> {
-    let decision = decide();
-    if (decision.kind === 'needs producer id') {
-      const fresh = await this.#freshProducerId();
-      if (typeof fresh === 'string') return fresh;
-      if (shard.unavailable !== undefined) return shard.unavailable;
-      decision = decide(fresh);
-    }
-    switch (decision.kind) {
-      case 'refuse':
-        return decision.error;
-      case 'move':
-        return (await shard.move(transaction, decision.next)) ?? decision.next;
-      default:
-        return transaction.state;
-    }
   }
 
   /** Resolves when a record of the transaction has come to its end, or after so long. */

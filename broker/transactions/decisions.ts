@@ -11,7 +11,6 @@ import { NO_PRODUCER_EPOCH, NO_PRODUCER_ID } from '../../protocol/record-batch.t
 import { hasPartition, hasPartitions, type TopicPartition } from './partition-set.ts';
 import {
   type ClientVersion,
-  fenced,
   initialised,
   isEpochExhausted,
   isPreparing,
@@ -63,7 +62,7 @@ export function decideInit(
   if (isBusy) return refuse('CONCURRENT_TRANSACTIONS');
   if (expected !== undefined && !mayBe(state, expected)) return refuse('PRODUCER_FENCED');
   if (isPreparing(state)) return refuse('CONCURRENT_TRANSACTIONS');
-  if (state.name === 'Ongoing') return move(fenced(state, nowMs));
+  if (state.name === 'Ongoing') return decideFence(state, isBusy, nowMs, freshProducerId);
   const { producerEpoch, lastProducerEpoch } = state;
   const expectedEpoch = expected?.producerEpoch;
   const isCurrent = expectedEpoch === undefined || expectedEpoch === producerEpoch;
@@ -206,9 +205,30 @@ function decideEnd2(
   if (isPreparing(state) || repeats) return decideRepeated(state, isCommit);
   // What was never begun can be aborted, never committed.
   if (state.name !== 'Ongoing' && isCommit) return refuse('INVALID_TXN_STATE');
+  return prepare(state, isCommit, nowMs, freshProducerId);
+}
+
+/** A producer whose epochs run out with this end goes on under another id. */
+function prepare(
+  state: TransactionState,
+  isCommit: boolean,
+  nowMs: number,
+  freshProducerId: number | undefined,
+): Decision {
   if (!isEpochExhausted(state.producerEpoch)) {
     return move(prepared(state, isCommit, 2, NO_PRODUCER_ID, nowMs));
   }
   if (freshProducerId === undefined) return NEEDS_PRODUCER_ID;
   return move(prepared(state, isCommit, 2, freshProducerId, nowMs));
+}
+
+/** The open transaction is taken from its producer, whose epoch is over, and aborted. */
+export function decideFence(
+  state: TransactionState,
+  isBusy: boolean,
+  nowMs: number,
+  freshProducerId?: number,
+): Decision {
+  if (isBusy || state.name !== 'Ongoing') return refuse('CONCURRENT_TRANSACTIONS');
+  return prepare(state, false, nowMs, freshProducerId);
 }

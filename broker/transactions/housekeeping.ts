@@ -11,7 +11,7 @@ import { shown } from '../limited-log.ts';
 import type { TransactionOptions } from './options.ts';
 import type { TransactionShard } from './shard.ts';
 import type { Transaction } from './transaction.ts';
-import { fenced, mayExpire } from './transaction-state.ts';
+import { mayExpire } from './transaction-state.ts';
 
 /** So many ids are forgotten with one write, before others get their turn. */
 const EXPIRED_AT_ONCE = 500;
@@ -24,7 +24,7 @@ export class Housekeeping {
   readonly #shards: readonly TransactionShard[];
   /** Transactions that have begun and are not decided, each with its shard. */
   readonly #open = new Map<Transaction, TransactionShard>();
-  readonly #timedOut: () => void;
+  readonly #abort: (shard: TransactionShard, transaction: Transaction) => void;
   /** Wall clock minus monotonic clock at the start. */
   readonly #clockOffsetMs: number;
   #timers: Timer[] = [];
@@ -34,12 +34,12 @@ export class Housekeeping {
     env: Env,
     options: TransactionOptions,
     shards: readonly TransactionShard[],
-    timedOut: () => void,
+    abort: (shard: TransactionShard, transaction: Transaction) => void,
   ) {
     this.#env = env;
     this.#options = options;
     this.#shards = shards;
-    this.#timedOut = timedOut;
+    this.#abort = abort;
     this.#clockOffsetMs = env.clock.now() - env.clock.monotonic();
   }
 
@@ -91,8 +91,7 @@ export class Housekeeping {
         { transactionalId: shown(transaction.id), producerId, producerEpoch, timeoutMs },
         'a transaction was open for too long and is aborted',
       );
-      this.#timedOut();
-      void shard.move(transaction, fenced(transaction.state, clock.now()));
+      this.#abort(shard, transaction);
     }
   }
 

@@ -167,16 +167,6 @@ export function prepared(
   };
 }
 
-/**
- * The transaction is taken from its producer, whose epoch is over, and aborted. The epoch in
- * between is given to nobody, as Kafka does it.
- */
-export function fenced(state: TransactionState, nowMs: number): TransactionState {
-  const producerEpoch = Math.min(state.producerEpoch + 1, MAX_EPOCH);
-  const outdated = { ...state, producerEpoch, lastProducerEpoch: NO_PRODUCER_EPOCH };
-  return prepared(outdated, false, 2, NO_PRODUCER_ID, nowMs);
-}
-
 /** All markers are durable. */
 export function completed(state: TransactionState, nowMs: number): TransactionState {
   const isRotated = state.clientVersion === 2 && state.nextProducerId !== NO_PRODUCER_ID;

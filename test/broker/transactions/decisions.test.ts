@@ -60,7 +60,7 @@ t.test('InitProducerId gives the next epoch', async (t) => {
 t.test(
   'point 27: an open transaction is aborted first, in an epoch that nobody gets',
   async (t) => {
-    t.equal(init(state('Ongoing')), 'PrepareAbort 7/5');
+    t.equal(init(state('Ongoing')), 'PrepareAbort 7/4');
     t.equal(init(state('PrepareCommit')), 'CONCURRENT_TRANSACTIONS');
     t.equal(init(state('PrepareAbort')), 'CONCURRENT_TRANSACTIONS');
     t.equal(
@@ -87,7 +87,9 @@ t.test('point 28: after the last epoch comes another producer id', async (t) => 
   const retried = { ...rotated, lastProducerEpoch: 32766 };
   t.equal(init(retried, [7, 32766]), 'Empty 50/0', 'the retry with the previous id');
   t.equal(init(retried, [7, 5]), 'PRODUCER_FENCED');
-  t.equal(init(state('Ongoing', { producerEpoch: 32766 })), 'PrepareAbort 7/32767');
+  const open = state('Ongoing', { producerEpoch: 32766 });
+  t.equal(init(open), 'needs producer id');
+  t.equal(init(open, undefined, 52), 'PrepareAbort 7/32767 then 52');
   t.equal(init(state('CompleteAbort', { producerEpoch: 32767 }), undefined, 51), 'Empty 51/0');
 });
 
