@@ -46,6 +46,8 @@ export interface TransactionMarker {
   readonly producerEpoch: number;
   readonly coordinatorEpoch: number;
   readonly isCommit: boolean;
+  /** From 2 on the end has raised the producer's epoch. */
+  readonly transactionVersion: number;
 }
 
 export interface AppendedRange {
@@ -151,7 +153,7 @@ export class Partition {
    * is never held back. Rejects with InvalidProducerEpoch and TransactionCoordinatorFenced.
    */
   appendMarker(marker: TransactionMarker): Promise<AppendedRange> {
-    const { producerId, producerEpoch, coordinatorEpoch, isCommit } = marker;
+    const { producerId, producerEpoch, coordinatorEpoch, isCommit, transactionVersion } = marker;
     const batch = controlBatch({
       type: isCommit ? MarkerType.commit : MarkerType.abort,
       producerId,
@@ -160,7 +162,8 @@ export class Partition {
       timestamp: this.#services.clock.now(),
     });
     return this.appendOwnBatch(batch, () => {
-      this.log.producers.checkMarker(producerId, producerEpoch, coordinatorEpoch);
+      const { producers } = this.log;
+      producers.checkMarker(producerId, producerEpoch, coordinatorEpoch, transactionVersion);
     });
   }
 

@@ -18,6 +18,7 @@ import {
 } from '../protocol/records.ts';
 import {
   CorruptLog,
+  InvalidProducerEpoch,
   InvalidTxnState,
   OutOfOrderSequence,
   TransactionCoordinatorFenced,
@@ -58,6 +59,8 @@ interface Refusal {
   readonly epoch: number;
   readonly sequence: number;
 }
+
+const MAX_PRODUCER_EPOCH = 0x7fff;
 
 /** So many refusals are remembered; they matter for as long as clients have more in flight. */
 const MAX_REFUSALS = 1000;
@@ -163,11 +166,26 @@ export class ProducerStates {
     );
   }
 
-  /** Checks a marker that is to be appended: epochs of producer and coordinator never go back. */
-  checkMarker(producerId: number, producerEpoch: number, coordinatorEpoch: number): void {
+  /**
+   * Checks a marker that is to be appended: epochs of producer and coordinator never go back. From
+   * version 2 of transactions on the end has raised the epoch, so that an open transaction of the
+   * marker's own epoch is a later one (KIP-1228).
+   */
+  checkMarker(
+    producerId: number,
+    producerEpoch: number,
+    coordinatorEpoch: number,
+    transactionVersion = 0,
+  ): void {
     const entry = this.#producers.get(producerId);
     if (entry === undefined) return;
     checkEpoch(entry, producerEpoch);
+    const isLate = entry.currentTxnFirstOffset >= 0 && producerEpoch === entry.epoch;
+    if (transactionVersion >= 2 && isLate && producerEpoch < MAX_PRODUCER_EPOCH) {
+      throw new InvalidProducerEpoch(
+        `marker of epoch ${producerEpoch} for a transaction of producer ${producerId} that began in it`,
+      );
+    }
     if (coordinatorEpoch < entry.coordinatorEpoch) {
       throw new TransactionCoordinatorFenced(
         `marker of coordinator epoch ${coordinatorEpoch} for producer ${producerId}, ` +

@@ -135,7 +135,12 @@ export interface ProducerStates {
     origin?: 'client' | 'coordinator',
   ): { baseOffset: number; lastOffset: number } | undefined;
   /** Checks a marker: throws InvalidProducerEpoch or TransactionCoordinatorFenced. */
-  checkMarker(producerId: number, producerEpoch: number, coordinatorEpoch: number): void;
+  checkMarker(
+    producerId: number,
+    producerEpoch: number,
+    coordinatorEpoch: number,
+    transactionVersion: number,
+  ): void;
   /** What is known of a producer. */
   get(producerId: number): ProducerState | undefined;
   /** All producers that are remembered. */

@@ -27,14 +27,9 @@ async function markPartition(
   partition: number,
 ): Promise<{ partitionIndex: number; errorCode: number }> {
   const { topics, groups } = context.services;
-  const { producerId, producerEpoch, coordinatorEpoch, transactionResult: isCommit } = marker;
+  const { transactionResult: isCommit, topics: _, ...fields } = marker;
   try {
-    await writeMarker(
-      topics,
-      groups,
-      { topic, partition },
-      { producerId, producerEpoch, coordinatorEpoch, isCommit },
-    );
+    await writeMarker(topics, groups, { topic, partition }, { ...fields, isCommit });
     return { partitionIndex: partition, errorCode: ErrorCode.NONE };
   } catch (error) {
     const errorCode = reportPartitionError(context, topic, partition, error);

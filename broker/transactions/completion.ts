@@ -64,9 +64,15 @@ export class Completion {
   }
 
   async #complete(shard: TransactionShard, transaction: Transaction, epoch: number): Promise<void> {
-    const { name, partitions, producerId, producerEpoch } = transaction.state;
+    const { name, partitions, producerId, producerEpoch, clientVersion } = transaction.state;
     const isCommit = name === 'PrepareCommit';
-    const marker = { producerId, producerEpoch, coordinatorEpoch: epoch, isCommit };
+    const marker: TransactionMarker = {
+      producerId,
+      producerEpoch,
+      coordinatorEpoch: epoch,
+      isCommit,
+      transactionVersion: clientVersion,
+    };
     const markers = [...eachPartition(partitions)].map((partition) =>
       this.#mark(transaction.id, partition, marker),
     );

@@ -177,7 +177,6 @@ export function completed(state: TransactionState, nowMs: number): TransactionSt
     previousProducerId: state.producerId,
     nextProducerId: NO_PRODUCER_ID,
     producerEpoch: isRotated ? 0 : state.producerEpoch,
-    lastProducerEpoch: isRotated ? state.producerEpoch : state.lastProducerEpoch,
     partitions: NO_PARTITIONS,
     updateMs: nowMs,
   };
