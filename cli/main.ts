@@ -10,6 +10,7 @@ import { VERSION } from '../broker/version.ts';
 import { CliError, ExitCode } from './exit.ts';
 import { addInspectCommands } from './inspect/commands.ts';
 import { LOG_LEVELS, type ServeOptions, serve } from './serve.ts';
+import { addSliceCommand } from './slice-command.ts';
 
 /** Reads a port number; 0 lets the system choose. */
 function port(text: string): number {
@@ -50,6 +51,7 @@ program
   .action((options: ServeOptions) => serve(options));
 
 addInspectCommands(program);
+addSliceCommand(program);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);

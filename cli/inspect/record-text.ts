@@ -41,7 +41,7 @@ function isText(bytes: Buffer): boolean {
 }
 
 /** Bytes as JSON has them: text, or an object that says that they are hexadecimal. */
-function jsonOf(bytes: Buffer | null): string | { readonly hex: string } | null {
+export function jsonOf(bytes: Buffer | null): string | { readonly hex: string } | null {
   if (bytes === null) return null;
   return isText(bytes) ? bytes.toString() : { hex: bytes.toString('hex') };
 }
@@ -55,7 +55,7 @@ function readable(value: unknown): unknown {
 }
 
 /** Bytes on a line: text without control characters, or `0x` and hexadecimal. */
-function textOf(bytes: Buffer | null, most: number): string {
+export function textOf(bytes: Buffer | null, most: number): string {
   if (bytes === null) return 'null';
   const isCut = most > 0 && bytes.length > most;
   const more = isCut ? ` (${bytes.length} bytes)` : '';
