@@ -2,6 +2,8 @@
 
 import { readBatchHeader } from '../../protocol/record-batch.ts';
 import { buildBatch } from '../../protocol/records.ts';
+import type { CleanerOptions } from '../../storage/cleaner/cleaner-options.ts';
+import { InlineCleaners } from '../../storage/cleaner/inline-cleaners.ts';
 import type { Env, Logger } from '../../storage/env.ts';
 import { openStore, type Store, type StoreParts } from '../../storage/store.ts';
 import type { StoreOptions } from '../../storage/store-options.ts';
@@ -49,6 +51,13 @@ export interface Line {
   readonly values: object;
 }
 
+export interface WorldOptions {
+  readonly store?: Partial<StoreOptions>;
+  readonly topic?: Partial<LogOptions>;
+  readonly parts?: Partial<StoreParts>;
+  readonly cleaner?: CleanerOptions;
+}
+
 export class StoreWorld {
   readonly clock = new SimClock();
   readonly disk = new SimDisk(this.clock);
@@ -64,15 +73,13 @@ export class StoreWorld {
   #sent = 0;
   #store: Store | undefined;
 
-  constructor(
-    more: {
-      store?: Partial<StoreOptions>;
-      topic?: Partial<LogOptions>;
-      parts?: Partial<StoreParts>;
-    } = {},
-  ) {
-    this.#parts = more.parts ?? {};
+  readonly #cleaner: CleanerOptions | undefined;
+
+  /** Its logs are cleaned only where it is told how. */
+  constructor(more: WorldOptions = {}) {
     this.#options = { ...STORE_OPTIONS, ...more.store };
+    this.#cleaner = more.cleaner;
+    this.#parts = more.parts ?? {};
     this.topic = { ...logOptions, ...more.topic };
   }
 
@@ -103,9 +110,13 @@ export class StoreWorld {
   }
 
   async start(partitions = 1): Promise<void> {
+    const env = this.#env();
+    const options = this.#cleaner;
+    const cleaner = options && { cleaners: new InlineCleaners(env), options: () => options };
     this.#store = await this.clock.run(
-      openStore(this.#env(), this.#options, {
+      openStore(env, this.#options, {
         inflate: async (_codec, payload) => payload,
+        ...(cleaner && { cleaner }),
         events: {
           onJournalSync: () => {},
           onSegmentSync: () => {},
