@@ -1,0 +1,60 @@
+/**
+ * What goes wrong around a cleaning: a start that is killed while it finishes a swap, and calls of
+ * the disk that fail.
+ */
+
+import t from 'tap';
+import { stateOf } from './cleaner-world.ts';
+import {
+  changesAmong,
+  check,
+  cleanWith,
+  countCalls,
+  prepare,
+  wholeCleaning,
+} from './cleaning-script.ts';
+
+t.test('a kill at any call of the start that finishes a swap', async (t) => {
+  const outcome = await wholeCleaning();
+  const calls = await countCalls();
+  const renames = calls.flatMap(({ name, path }, index) =>
+    name === 'rename' && /(cleaned|swap|000000\.log)$/.test(path) ? [index + 1] : [],
+  );
+  // With some files of the first group renamed, with all, and when its old ones have gone.
+  for (const at of [renames[2]!, renames[4]!, renames[6]!]) {
+    for (let later = 1; ; later++) {
+      const world = await prepare();
+      await cleanWith(world, (index) => (index === at ? { ends: 'before' } : undefined));
+      await world.kill();
+      const first = world.disk.calls;
+      let hasEnded = false;
+      world.disk.onCall = (call) => {
+        if (call.number - first !== later) return undefined;
+        hasEnded = true;
+        return { ends: 'before' };
+      };
+      await Promise.race([world.start().catch(() => {}), world.clock.advance(1000)]);
+      world.disk.onCall = undefined;
+      if (!hasEnded) break;
+      if (later % 2 === 0) await world.powerCut(0.5);
+      else await world.kill();
+      await check(t, world, outcome, `call ${at}, then call ${later} of the start`);
+    }
+  }
+});
+
+t.test('a call that fails leaves the log whole', async (t) => {
+  const outcome = await wholeCleaning();
+  const calls = await countCalls();
+  for (const at of changesAmong(calls)) {
+    const code = at % 2 === 0 ? 'ENOSPC' : 'EIO';
+    const what = `${code} at call ${at}, ${calls[at - 1]!.name} ${calls[at - 1]!.path}`;
+    const world = await prepare();
+    await cleanWith(world, (index) => (index === at ? { code } : undefined));
+    const expected = JSON.stringify([...world.stateBelow(world.log.endOffset)].sort());
+    const read = JSON.stringify([...stateOf(await world.readCommitted(0))].sort());
+    if (read !== expected) t.fail(`${what}: another state`);
+    await world.kill();
+    await check(t, world, outcome, what);
+  }
+});
