@@ -4,15 +4,27 @@
  */
 
 import t from 'tap';
-import { stateOf } from './cleaner-world.ts';
+import { BufferPool } from '../../../storage/buffer-pool.ts';
+import { makeLogContext } from '../../../storage/log-context.ts';
+import { readLogFolder } from '../../../storage/log-folder.ts';
+import { type CleanerWorld, stateOf } from './cleaner-world.ts';
 import {
   changesAmong,
   check,
   cleanWith,
   countCalls,
+  FOLDER,
   prepare,
   wholeCleaning,
 } from './cleaning-script.ts';
+
+function contextOf({ clock, disk, random }: CleanerWorld) {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const host = { bootId: 'boot', hostName: 'sim', processId: 1 };
+  const env = { clock, disk: disk.mount(), random, host, log };
+  const decompress = () => Promise.reject(new Error('nothing is compressed here'));
+  return makeLogContext(env, { buffers: new BufferPool(0), decompress });
+}
 
 t.test('a kill at any call of the start that finishes a swap', async (t) => {
   const outcome = await wholeCleaning();
@@ -33,7 +45,8 @@ t.test('a kill at any call of the start that finishes a swap', async (t) => {
         hasEnded = true;
         return { ends: 'before' };
       };
-      await Promise.race([world.start().catch(() => {}), world.clock.advance(1000)]);
+      const clearing = readLogFolder(contextOf(world), FOLDER).catch(() => {});
+      await Promise.race([clearing, world.clock.settle()]);
       world.disk.onCall = undefined;
       if (!hasEnded) break;
       if (later % 2 === 0) await world.powerCut(0.5);
