@@ -4,10 +4,12 @@
  */
 
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import fse from 'fs-extra';
 import type { Test } from 'tap';
+import { Config, settingsOfProgram } from '../../broker/config.ts';
 import { Broker, type BrokerOptions } from '../../broker/index.ts';
+import { silentLog, systemWorld } from '../../broker/main.ts';
 import { ErrorCode } from '../../protocol/errors.ts';
 import {
   CreateTopicsRequest,
@@ -16,6 +18,7 @@ import {
 import { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
 import { type BatchOptions, buildBatch } from '../../protocol/records.ts';
 import type { ReadOptions } from '../../reader/index.ts';
+import { LOCK_FILE } from '../../storage/folder-lock.ts';
 import type { PartitionLogView } from '../../storage/types.ts';
 import { WireClient } from '../broker/wire-client.ts';
 
@@ -29,6 +32,7 @@ export class Source {
   broker!: Broker;
   client!: WireClient;
   readonly #options: BrokerOptions;
+  #powerCuts = 0;
   /** The next number of each partition. */
   readonly #next: number[];
 
@@ -72,8 +76,37 @@ export class Source {
 
   async open(): Promise<void> {
     const port = this.broker?.port ?? this.#options.port ?? 0;
-    this.broker = await Broker.start({ ...this.#options, port });
+    const options = { ...this.#options, port };
+    this.broker = await (this.#powerCuts === 0 ? Broker.start(options) : this.#launch(port));
     this.client = await WireClient.connect(this.broker.port);
+  }
+
+  /** Starts the broker as after so many starts of the machine. */
+  #launch(port: number): Promise<Broker> {
+    const { config, dataDir } = this.#options;
+    const world = systemWorld(silentLog);
+    const bootId = `boot ${this.#powerCuts}`;
+    const env = { ...world.env, host: { ...world.env.host, bootId } };
+    const listeners = `PLAINTEXT://127.0.0.1:${port}`;
+    const settings = settingsOfProgram({ listeners, ...config, 'log.dirs': dataDir! });
+    return Broker.launch(new Config(settings), { ...world, env });
+  }
+
+  /** A copy of what a power cut would leave now. */
+  async copyDisk(): Promise<string> {
+    const copy = `${this.broker.dataDir}-copy`;
+    const isKept = (path: string) => basename(path) !== LOCK_FILE && !path.endsWith('.sock');
+    await fse.copy(this.broker.dataDir, copy, { filter: isKept });
+    return copy;
+  }
+
+  /** Power was cut when the copy was made, and is back. */
+  async cutPower(copy: string): Promise<void> {
+    await this.stop();
+    await fse.remove(this.broker.dataDir);
+    await fse.move(copy, this.broker.dataDir);
+    this.#powerCuts++;
+    await this.open();
   }
 
   async stop(): Promise<void> {
@@ -147,6 +180,11 @@ export class Source {
     const { errorCode, baseOffset } = responses[0]!.partitionResponses[0]!;
     if (errorCode !== ErrorCode.NONE) throw new Error(`Produce is answered ${errorCode}`);
     return baseOffset;
+  }
+
+  /** The topic was made anew. */
+  forgetNumbers(): void {
+    this.#next.fill(0);
   }
 
   /** How many numbers a partition has got. */
