@@ -36,12 +36,20 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'errno' in error && 'syscall' in error;
 }
 
+/** That of the nearest class that has one: the storage has kinds of its own below some. */
+function storageCodeOf(error: StorageError): number | undefined {
+  let kind = error.constructor as ErrorClass;
+  while (!storageCodes.has(kind) && kind.prototype instanceof StorageError) {
+    kind = Object.getPrototypeOf(kind) as ErrorClass;
+  }
+  return storageCodes.get(kind);
+}
+
 /** Kafka's code for an error of any kind. */
 export function errorCodeOf(error: unknown): number {
   if (error instanceof ProtocolError) return error.code;
   if (error instanceof StorageError) {
-    const code = storageCodes.get(error.constructor as ErrorClass);
-    return code ?? ErrorCode.KAFKA_STORAGE_ERROR;
+    return storageCodeOf(error) ?? ErrorCode.KAFKA_STORAGE_ERROR;
   }
   // Whatever the disk refuses (ENOSPC, EIO, EMFILE, EROFS), the client may try again later.
   return isSystemError(error) ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.UNKNOWN_SERVER_ERROR;

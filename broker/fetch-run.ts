@@ -237,8 +237,11 @@ export class FetchRun<A> implements Waiting {
       }
       if (location.length > roomBytes && !isFirst) return;
       slice.place(location);
-      this.#locatedBytes += location.length;
       await this.#finish(slice, partition);
+      if (await this.#isStale(slice, partition, location.generation)) {
+        slice.unplace();
+        await this.#fill(slice, partition);
+      } else this.#locatedBytes += location.length;
     } catch (error) {
       this.#refuse(slice, error);
     }
@@ -260,6 +263,16 @@ export class FetchRun<A> implements Waiting {
     slice.end = this.#limits.readCommitted ? slice.lastStableOffset : slice.highWatermark;
     slice.readPosition = slice.list.position;
     return slice.fetchOffset < slice.end;
+  }
+
+  /**
+   * Whether compaction came between a location and its aborted transactions, which then belong to
+   * other bytes.
+   */
+  async #isStale(slice: FetchSlice, { log }: Partition, generation: string): Promise<boolean> {
+    if (slice.aborted === null) return false;
+    const now = await log.locate(slice.fetchOffset, 1, slice.end);
+    return now?.generation !== generation;
   }
 
   /** What speaks against the read, as an error code; notes a diverging epoch. */

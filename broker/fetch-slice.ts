@@ -95,6 +95,14 @@ export class FetchSlice implements PartitionOutcome, WatchedSlice {
     this.nextOffset = location.nextOffset;
   }
 
+  /** Takes it back. */
+  unplace(): void {
+    this.location = undefined;
+    this.sizeBytes = 0;
+    this.recordBytes = 0;
+    this.nextOffset = this.fetchOffset;
+  }
+
   /** Gives away what was read, to be released. */
   letGo(): readonly LogSlice[] {
     const { reads } = this;

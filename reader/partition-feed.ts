@@ -343,9 +343,9 @@ export class PartitionFeed {
     }
     const { stats, ways, settings } = this.#host;
     stats.askedAgain++;
-    if (way !== undefined) ways.failed(way, fault.failure, location);
     const { message } = fault;
     const offset = this.#takenOffset;
+    if (way !== undefined) ways.failed(way, fault.failure, location, `${this.index} ${offset}`);
     settings.onEvent?.({ kind: 'again', partition: this.index, offset, reason: message });
     this.askAgain();
     this.#host.arrived();

@@ -36,9 +36,9 @@ export class Ways {
     return url !== '' && this.#isOpen('url') ? 'url' : undefined;
   }
 
-  /** A location could not be used. One that is gone is worth a second look, not a third. */
-  failed(way: LocationWay, failure: LocationFailure, location: Location): void {
-    const place = `${way} ${location.generation} ${location.position} ${failure}`;
+  /** A location could not be used, at this place. One that is gone is worth a second look, not a third. */
+  failed(way: LocationWay, failure: LocationFailure, { generation }: Location, at: string): void {
+    const place = `${way} ${failure} ${generation} ${at}`;
     const isAgain = place === this.#failed;
     this.#failed = place;
     if (failure !== 'unreachable' && !isAgain) return;

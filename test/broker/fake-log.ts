@@ -44,6 +44,8 @@ export class FakeLog implements PartitionLogView {
   aborted: AbortedTransaction[] = [];
   /** First offset of each epoch, in order. */
   readonly epochs: { epoch: number; start: number }[] = [];
+  /** Of the one file of what is persisted. */
+  generation = '0123456789abcdef';
   failure: Error | undefined;
   /** Fails every read from the disk. */
   readFailure: Error | undefined;
@@ -193,7 +195,7 @@ export class FakeLog implements PartitionLogView {
       device: 5,
       inode: 70 + this.partition,
       segmentBaseOffset: 0,
-      generation: '0123456789abcdef',
+      generation: this.generation,
       isLinked: false,
       position,
       length,

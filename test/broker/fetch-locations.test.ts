@@ -135,6 +135,24 @@ t.test('read_committed: they end at the last stable offset, with what was aborte
   t.equal(partition!.lastStableOffset, 3);
 });
 
+t.test(
+  'read_committed: compaction between the location and what was aborted: records',
+  async (t) => {
+    const broker = new DataBroker();
+    const topic = filled(broker, [3], [3]);
+    const log = topic.logs[0]!;
+    const find = log.abortedTransactions.bind(log);
+    log.abortedTransactions = (from, to) => {
+      log.generation = 'fedcba9876543210';
+      return find(from, to);
+    };
+    t.same(given(await send(broker, topic, [0], { locate: HERE }).answer), ['located 0-3']);
+    const committed = { locate: HERE, isolationLevel: 1 };
+    t.same(given(await send(broker, topic, [0], committed).answer), ['0 1 2']);
+    t.same(given(await send(broker, topic, [0], committed).answer), ['located 0-3']);
+  },
+);
+
 t.test('their bytes satisfy min_bytes; too few of them wait', async (t) => {
   const broker = new DataBroker();
   const topic = filled(broker, [3], [3]);
