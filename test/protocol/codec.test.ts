@@ -92,6 +92,7 @@ t.test('what a version lacks is decoded to its default', async (t) => {
     topics: [],
     forgottenTopicsData: [],
     rackId: '',
+    locate: { maxBytes: -1, partitionMaxBytes: -1, hostId: '', urls: false },
   });
 });
 

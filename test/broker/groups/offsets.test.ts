@@ -179,7 +179,12 @@ t.test(
     ]);
     t.equal(world.topics.topic!.partitions.length, 50);
     t.same(world.topics.configs, [
-      { 'cleanup.policy': 'compact', 'compression.type': 'producer', 'segment.bytes': '104857600' },
+      {
+        'cleanup.policy': 'compact',
+        'tail.compaction.enable': 'true',
+        'compression.type': 'producer',
+        'segment.bytes': '104857600',
+      },
     ]);
   },
 );
