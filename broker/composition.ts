@@ -53,8 +53,22 @@ export class Closers {
   }
 }
 
-/** Makes the services of a broker over its data folder. */
-export async function compose(config: Config, world: World, closers: Closers): Promise<Services> {
+/** A data folder with its metadata and all its logs open. */
+export interface OpenedData {
+  readonly metrics: Metrics;
+  readonly memory: MemoryBudget;
+  readonly codecs: Services['codecs'];
+  readonly logs: Store;
+  readonly metadata: MetadataLog;
+  readonly configChanges: ConfigChanges;
+}
+
+/** Opens a data folder, recovers its logs, and starts what works on them in the background. */
+export async function openData(
+  config: Config,
+  world: World,
+  closers: Closers,
+): Promise<OpenedData> {
   const { env } = world;
   const { nodeId } = config;
   const metrics = new Metrics();
@@ -82,7 +96,15 @@ export async function compose(config: Config, world: World, closers: Closers): P
   // Settings that are recorded there hold for the logs too.
   const configChanges = new ConfigChanges({ config, metadata, nodeId, log: env.log });
   await logs.recover(knownTopics(metadata, config));
+  return { metrics, memory, codecs, logs, metadata, configChanges };
+}
 
+/** Makes the services of a broker over its data folder. */
+export async function compose(config: Config, world: World, closers: Closers): Promise<Services> {
+  const { env } = world;
+  const { nodeId } = config;
+  const data = await openData(config, world, closers);
+  const { metrics, memory, codecs, logs, metadata, configChanges } = data;
   const topics = new Topics({ env, config, nodeId, logs, metadata });
   const deadlines = new Deadlines(env.clock);
   closers.add(() => deadlines.close());

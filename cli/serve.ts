@@ -42,9 +42,14 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.stdout.write(`${readyLine(broker)}\n`);
 }
 
-async function readConfig(options: ServeOptions, disk: Disk): Promise<Config> {
+/** The configuration of file, environment and flags; `fixed` comes before all of them. */
+export async function readConfig(
+  options: ServeOptions,
+  disk: Disk,
+  fixed: readonly Setting[] = [],
+): Promise<Config> {
   try {
-    return new Config(await settingsOf(options, disk));
+    return new Config([...(await settingsOf(options, disk)), ...fixed]);
   } catch (error) {
     if (error instanceof ConfigurationError) throw new UsageError(error.message);
     throw error;
@@ -79,7 +84,8 @@ function flagsOf(texts: readonly string[]): Setting[] {
   }
 }
 
-function flag(name: string, value: string): Setting {
+/** A setting as if it were given on the command line. */
+export function flag(name: string, value: string): Setting {
   return { name, value, origin: 'command line', kind: 'flag' };
 }
 

@@ -336,6 +336,11 @@ export class Store implements LogStore {
     };
   }
 
+  async cleanNow(topicId: string, partition: number, below: number): Promise<boolean> {
+    const log = this.get(topicId, partition);
+    return (log && (await this.cleaner?.cleanNow(log, below))) ?? false;
+  }
+
   /** What each log is like at this time, for the operators' tools. */
   live(): Generator<LiveLog> {
     return liveLogs(this.#logs.values(), this.#path.queue);

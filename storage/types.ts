@@ -280,6 +280,11 @@ export interface LogStore {
    */
   admit(sizeBytes: number, internal: boolean): Promise<void> | undefined;
   gauges(): StorageGauges;
+  /**
+   * Cleans a compacted log below an offset, due or not; false when nothing could be cleaned. Rejects
+   * with StorageError where it is not one to be cleaned now.
+   */
+  cleanNow(topicId: string, partition: number, below: number): Promise<boolean>;
   /** What each log is like at this time. */
   live(): Iterable<LiveLog>;
   /** Flushes everything, writes the checkpoints and the clean-shutdown mark, frees the folder. */

@@ -16,6 +16,10 @@ function whole(text: string): number {
   return Number(text);
 }
 
+function oneMore(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}
+
 /** A command with the options that all of these have. */
 function command(name: string, about: string): Command {
   return new Command(name)
@@ -61,7 +65,19 @@ function segmentsCommand(): Command {
     .option('--all', 'go on after the first damage')
     .addHelpText('after', `${WHICH}\nEnds with 1 when there is damage.`)
     .action(async (logs, options) => (await import('./verify.ts')).verifyLogs(logs, options));
-  return group('segments', 'Looks at the files of logs.', [list, show, dump, verify]);
+  const compact = command('compact', 'Cleans compacted logs now; keeps what is replaced.')
+    .argument('<log...>', 'logs, by name')
+    .option('--backup <folder>', 'where the files that are replaced are kept (in the data folder)')
+    .option('--config <file>', 'configuration of the broker, where it is stopped')
+    .option('--set <name=value>', 'one configuration; may be given several times', oneMore, [])
+    .addHelpText(
+      'after',
+      '\nA broker that runs does it itself. Of one that was stopped, cleanly, the folder is opened' +
+        '\nfor that time. Files that would be replaced are linked into the backup folder first.',
+    )
+    .action(async (logs, options) => (await import('./compact.ts')).compactLogs(logs, options));
+  const all = [list, show, dump, verify, compact];
+  return group('segments', 'Looks at the files of logs, and cleans them.', all);
 }
 
 function topicsCommand(): Command {

@@ -41,7 +41,7 @@ export async function askBroker(dataDir: string): Promise<LiveBroker | undefined
   for (const line of lines) {
     if ('log' in line) logs.set(`${line.log.topic}-${line.log.partition}`, line.log);
     else if ('gauges' in line) gauges = line.gauges;
-    else throw new CliError(`the broker says: ${line.refused}`);
+    else throw new CliError(`the broker says: ${JSON.stringify(line)}`);
   }
   if (gauges === undefined) throw new CliError('the answer was cut', ExitCode.unavailable);
   return { logs, gauges };

@@ -9,6 +9,7 @@
  */
 
 import type { Timer } from '../env.ts';
+import { StorageError } from '../errors.ts';
 import type { Chore, ChoreContext } from '../housekeeping.ts';
 import type { PartitionLog } from '../partition-log.ts';
 import { CleanerCheckpoint } from './cleaner-checkpoint.ts';
@@ -125,6 +126,18 @@ export class LogCleaner implements Chore {
     if (hasCleaned) await cleaners.idle();
   }
 
+  /**
+   * Cleans one log below an offset, whether it is due or not: false when nothing could be cleaned.
+   * Throws StorageError where the log is not one to be cleaned now.
+   */
+  cleanNow(log: PartitionLog, below: number): Promise<boolean> {
+    const { topic, partition, options, upkeep } = log;
+    const name = `${topic}-${partition}`;
+    if (!options.compacts) throw new StorageError(`${name}: its cleanup.policy is not compact`);
+    if (upkeep !== undefined) throw new StorageError(`${name} is busy: ${upkeep}`);
+    return this.#clean(log, below);
+  }
+
   async #findDue(passedOver: ReadonlySet<PartitionLog>): Promise<Candidate[]> {
     const { env, logs } = this.#context;
     const candidates: Candidate[] = [];
@@ -142,7 +155,7 @@ export class LogCleaner implements Chore {
     return due.sort((a, b) => b.plan.dirtyRatio - a.plan.dirtyRatio);
   }
 
-  async #plan(log: PartitionLog): Promise<CleaningPlan> {
+  async #plan(log: PartitionLog, below = Number.POSITIVE_INFINITY): Promise<CleaningPlan> {
     const { topic, partition, options, segments, logStartOffset, endOffset } = log;
     const all = segments.segments();
     const closed = all.slice(0, -1).map((segment, index) => ({
@@ -152,7 +165,7 @@ export class LogCleaner implements Chore {
       firstTimestamp: segment.firstTimestamp,
       newestTimestamp: segment.newestTimestamp,
     }));
-    const stableOffset = Math.min(log.lastStableOffset, log.persistedOffset);
+    const stableOffset = Math.min(log.lastStableOffset, log.persistedOffset, below);
     const checkpoint = await this.#checkpoint.get(topic, partition);
     return planCleaning(
       { options, closed, logStartOffset, endOffset, stableOffset, checkpoint },
@@ -161,7 +174,7 @@ export class LogCleaner implements Chore {
   }
 
   /** One pass over a log; whatever becomes of it is recorded. False when it did not end well. */
-  async #clean(log: PartitionLog): Promise<boolean> {
+  async #clean(log: PartitionLog, below?: number): Promise<boolean> {
     if (log.upkeep !== undefined) return false;
     log.upkeep = 'cleaning';
     const running: Running = { run: undefined, ended: Promise.resolve() };
@@ -169,7 +182,7 @@ export class LogCleaner implements Chore {
       running.run = run;
       if (this.#isStopped || !this.#isThere(log)) run.abort();
     };
-    const passed = this.#pass(log, begun).catch((error: unknown) => {
+    const passed = this.#pass(log, begun, below).catch((error: unknown) => {
       this.#failed(log, error);
       return false;
     });
@@ -187,10 +200,15 @@ export class LogCleaner implements Chore {
     return false;
   }
 
-  async #pass(log: PartitionLog, begun: (run: CleaningRun) => void): Promise<boolean> {
+  async #pass(
+    log: PartitionLog,
+    begun: (run: CleaningRun) => void,
+    below: number | undefined,
+  ): Promise<boolean> {
     const { env } = this.#context;
-    const plan = await this.#plan(log);
-    if (!plan.isDue || !this.#isThere(log) || !(await this.#secure(log))) return false;
+    const plan = await this.#plan(log, below);
+    const isWanted = below === undefined ? plan.isDue : plan.dirtyBytes > 0;
+    if (!isWanted || !this.#isThere(log) || !(await this.#secure(log))) return false;
     const options = this.#parts.options();
     const pass = new LogPass(env, log, plan, options);
     const started = env.clock.monotonic();

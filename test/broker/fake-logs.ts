@@ -216,6 +216,10 @@ export class FakeLogStore implements LogStore {
     return this.admission;
   }
 
+  async cleanNow() {
+    return false;
+  }
+
   live() {
     return [];
   }
