@@ -86,8 +86,10 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
     this.epochs = opened.epochs;
     this.flushedProducers = opened.producers;
     this.#options = opened.options;
-    this.#head = opened.producers.clone();
     this.#end = opened.segments.endOffset;
+    // What was read back is durable: its markers hold nobody back.
+    opened.producers.markDurable(this.#end);
+    this.#head = opened.producers.clone();
     this.#lease = new OffsetLease(this.#end);
     this.#marks = new LogMarks(this.#end);
     this.#persister = new LogPersister(path, this, this.tail);
@@ -326,6 +328,7 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
     const marks = this.#marks;
     marks.update(this.#isLeased);
     this.#head.markDurable(marks.durable);
+    this.flushedProducers.markDurable(marks.durable);
     this.#waiters.written.reach(marks.written);
     this.#waiters.durable.reach(marks.durable);
     this.onAdvance?.();

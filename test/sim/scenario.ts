@@ -7,6 +7,7 @@ import { StorageError } from '../../storage/errors.ts';
 import { Administrator, EARLIEST, Keeper, LATEST, Trimmer } from './administration.ts';
 import { disturb, restart } from './disturbance.ts';
 import { History, nameOf, type Place } from './history.ts';
+import { Ledger } from './ledger.ts';
 import { SeededRandom } from './random.ts';
 import { Consumer, IdempotentProducer, PlainProducer, Reader, type Run } from './workload.ts';
 import { SimWorld } from './world.ts';
@@ -30,6 +31,7 @@ export interface Outcome {
 function settingsOf(random: SeededRandom): Record<string, string> {
   return {
     'offsets.topic.num.partitions': '1',
+    'transaction.state.log.num.partitions': '1',
     'log.segment.bytes': '1048576',
     'tail.chunk.bytes': '65536',
     'tail.chunk.max.ms': random.pick(['200', '2000', '10000']),
@@ -77,18 +79,23 @@ async function live(run: Run, chaos: SeededRandom, batches: number): Promise<voi
     new PlainProducer(run, `plain-${nameOf(place)}`, place).run(batches),
   ]);
   work.push(keeper.run(3), trimmer.run(3));
+  const ledger = new Ledger(run);
+  await ledger.create(admin);
+  work.push(ledger.run(batches));
   const consumers = READ_FROM_START.map(
     (place) => new Consumer(run, `reader-${nameOf(place)}`, place),
   );
   const reading = Promise.all(consumers.map((consumer) => consumer.run()));
   await disturb(run, chaos);
   await Promise.all(work);
+  await ledger.finish();
   for (const consumer of consumers) consumer.stopAt(await admin.offset(consumer.place, LATEST));
   await reading;
   const checkAll = async () => {
     await keeper.check();
     await trimmer.check();
     for (const place of places) await checkLog(run, admin, place);
+    await ledger.check();
   };
   await checkAll();
   // What was closed in an orderly way opens as the same.
