@@ -213,13 +213,14 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
   }
 
   takeRun(groupBytes: number): JournalRun | undefined {
-    const run = this.#pending.take();
+    const run = this.#pending.take(this.#marks.persisted);
     if (run === undefined) return undefined;
     const { journalBypassBytes } = this.path.options;
     const isCrowded = groupBytes >= CROWDED_TURN * journalBypassBytes;
     const bypassBytes = isCrowded ? journalBypassBytes * CROWDED_SHARE : journalBypassBytes;
     const isBulk = run.sizeBytes >= bypassBytes;
-    if (isBulk || run.end <= this.#marks.persisted) {
+    if (isBulk) {
+      this.#pending.letGo();
       this.#marks.detour(run.previousEnd, run.end);
       this.seal(true);
       return undefined;
@@ -235,7 +236,7 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
   }
 
   onWritten(end: number): void {
-    this.#pending.confirmed();
+    this.#pending.letGo();
     this.#marks.journalWrote(end);
     this.#advance();
   }
@@ -272,6 +273,7 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
   onWriteFailed(error: Error): void {
     const from = this.#pending.unconfirmedFrom;
     this.#pending.clear();
+    this.#pending.letGo();
     this.#lease.reset(this.#marks.leased);
     if (from === undefined) return;
     const open = this.tail.open;
