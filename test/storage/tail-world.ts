@@ -6,6 +6,8 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { isControl, lastOffset, readBatchHeader } from '../../protocol/record-batch.ts';
 import { buildBatch, controlBatch, MarkerType } from '../../protocol/records.ts';
+import type { CleanerOptions } from '../../storage/cleaner/cleaner-options.ts';
+import { InlineCleaners } from '../../storage/cleaner/inline-cleaners.ts';
 import type { Env, Logger } from '../../storage/env.ts';
 import { openStore, type Store } from '../../storage/store.ts';
 import type { StoreOptions } from '../../storage/store-options.ts';
@@ -23,6 +25,18 @@ const BATCHES_KNOWN = 5;
 
 const READS: ReadonlySet<string> = new Set(['readFile', 'stat', 'list', 'read', 'close']);
 
+const MARKERS = [MarkerType.commit, MarkerType.abort];
+
+const CLEANER: CleanerOptions = {
+  isEnabled: true,
+  threads: 1,
+  dedupeBufferBytes: 64 * KIB,
+  loadFactor: 0.9,
+  ioBufferBytes: 64 * KIB,
+  maxBytesPerSecond: Number.MAX_SAFE_INTEGER,
+  backoffMs: 150,
+};
+
 interface Held {
   readonly slice: LogSlice;
   readonly reader: Reader;
@@ -35,6 +49,8 @@ export class TailWorld {
   readonly clock = new SimClock();
   readonly disk: SimDisk;
   readonly #rule: TailRule;
+  /** Segments are cleaned as well. */
+  readonly #hasCleaner: boolean;
   readonly #storeOptions: StoreOptions;
   readonly topic: LogOptions;
   readonly readers: Reader[] = [];
@@ -77,7 +93,9 @@ export class TailWorld {
       flushMessages: random.pick([1, 1000]),
       segmentBytes: random.pick([2 * KIB, 64 * KIB]),
       minCompactionLagMs: random.pick([0, 0, 0, 200]),
+      minCleanableDirtyRatio: 0.01,
     };
+    this.#hasCleaner = random.chance(0.4);
     this.truth.minLagMs = this.topic.minCompactionLagMs;
     const slowness = { journal: random.pick([0, 2, 200]), other: random.pick([0, 2, 20]) };
     this.disk.delayMs = ({ path }) => {
@@ -91,7 +109,8 @@ export class TailWorld {
   }
 
   get log(): PartitionLogView {
-    return this.#store!.get(TOPIC_ID, 0)!;
+    if (this.#store === undefined) throw new ProcessEnded();
+    return this.#store.get(TOPIC_ID, 0)!;
   }
 
   /** Records that went, and deletes among them that went with what they deleted. */
@@ -119,8 +138,11 @@ export class TailWorld {
     });
     // Nobody may be waiting when it ends.
     this.#ended.catch(() => {});
+    const env = this.#env();
+    const cleaner = { cleaners: new InlineCleaners(env), options: () => CLEANER };
     this.#store = await this.clock.run(
-      openStore(this.#env(), this.#storeOptions, {
+      openStore(env, this.#storeOptions, {
+        ...(this.#hasCleaner && { cleaner }),
         inflate: async (_codec, payload) => gunzipSync(payload),
         deflate: async (_codec, payload) => gzipSync(payload),
         events: { onJournalSync: () => {}, onSegmentSync: () => {}, onExpired: () => {} },
@@ -285,7 +307,8 @@ export class TailWorld {
     const records = this.#records();
     this.#append(TRANSACTIONAL, this.#batchOf(TRANSACTIONAL, records, true), records);
     const marker = controlBatch({
-      type: this.random.pick([MarkerType.commit, MarkerType.abort]),
+      // Readers here see what was aborted too; the cleaner takes it away.
+      type: this.#hasCleaner ? MarkerType.commit : this.random.pick(MARKERS),
       producerId: TRANSACTIONAL,
       producerEpoch: 0,
       coordinatorEpoch: 0,
