@@ -36,6 +36,8 @@ const folder = mkdtempSync(path.join(values.folder, 'cleaner-step-'));
 
 /** Segments of batches whose keys come in random order. */
 function makeSegments(): SegmentInput[] {
+  const noise = randomBytes(1 << 20);
+  const valueBytes = Number(values['value-bytes']);
   const segments: SegmentInput[] = [];
   const records = Number(values.records);
   const keys = Number(values.keys);
@@ -53,7 +55,7 @@ function makeSegments(): SegmentInput[] {
   for (let offset = 0; offset < records; offset += perBatch) {
     const inputs: RecordInput[] = Array.from({ length: perBatch }, () => ({
       key: Buffer.from(`customer-${Math.floor(Math.random() * keys)}`),
-      value: randomBytes(Number(values['value-bytes'])),
+      value: noise.subarray(offset % (1 << 19), (offset % (1 << 19)) + valueBytes),
       timestamp: 1_700_000_000_000 + offset,
     }));
     const batch = buildBatch({ baseOffset: offset, records: inputs });
@@ -87,16 +89,19 @@ async function clean(segments: readonly SegmentInput[]): Promise<void> {
   const pace = { spent: () => Promise.resolve() };
   const cleaning = new Cleaning(nodeDisk(), job, pace, () => undefined);
   const started = performance.now();
+  const before = process.cpuUsage();
   await cleaning.map();
   const mapped = performance.now();
   while ((await cleaning.cleanNext()) !== undefined);
   const ended = performance.now();
   const { bytesRead, bytesWritten, keys, mapHeldBytes, recordsRead, recordsWritten } =
     await cleaning.stats();
+  const { user, system } = process.cpuUsage(before);
   const rate = (bytes: number, ms: number) => (bytes / MB / (ms / 1000)).toFixed(0);
   console.log(
     [
       `${(bytesRead / MB).toFixed(0)} MB of log, ${rate(bytesRead, ended - started)} MB/s`,
+      `${((user + system) / 1000 / (bytesRead / MB)).toFixed(2)} ms of processor time a MB`,
       `map ${rate(bytesRead, mapped - started)} MB/s`,
       `filter ${rate(bytesRead, ended - mapped)} MB/s`,
       `${recordsRead} -> ${recordsWritten} records, ${(bytesWritten / MB).toFixed(0)} MB`,

@@ -39,7 +39,7 @@ import type {
   Pace,
   SegmentInput,
 } from './cleaning-job.ts';
-import { OffsetMap } from './offset-map.ts';
+import { KEYS_AT_ONCE, OffsetMap } from './offset-map.ts';
 import { groupSegments } from './segment-groups.ts';
 
 export class Cleaning implements CleaningRun {
@@ -52,6 +52,7 @@ export class Cleaning implements CleaningRun {
   readonly #txns: CleanedTransactions;
   readonly #filter: BatchFilter;
   readonly #codecs = new Map<number, BatchCodec>();
+  readonly #offsets = new Float64Array(KEYS_AT_ONCE);
   #groups: SegmentInput[][] = [];
   #mapBytesRead = 0;
   #bytesRead = 0;
@@ -140,11 +141,19 @@ export class Cleaning implements CleaningRun {
       end = payload.length;
     }
     const cursor = new RecordCursor(payload, start, end);
-    while (cursor.next()) {
-      const offset = base + cursor.offsetDelta;
-      if (cursor.keyBytes < 0 || offset < firstDirtyOffset) continue;
-      if (!this.#map.put(payload, cursor.keyAt, cursor.keyBytes, offset)) return false;
-      this.#map.latestOffset = offset;
+    for (let count = KEYS_AT_ONCE; count === KEYS_AT_ONCE; ) {
+      count = 0;
+      while (count < KEYS_AT_ONCE && cursor.next()) {
+        const offset = base + cursor.offsetDelta;
+        if (cursor.keyBytes < 0 || offset < firstDirtyOffset) continue;
+        this.#map.hash(count, payload, cursor.keyAt, cursor.keyBytes);
+        this.#offsets[count++] = offset;
+      }
+      this.#map.touch(count);
+      for (let slot = 0; slot < count; slot++) {
+        if (!this.#map.note(slot, this.#offsets[slot]!)) return false;
+        this.#map.latestOffset = this.#offsets[slot]!;
+      }
     }
     return true;
   }

@@ -12,6 +12,8 @@ import { KeyHash } from './key-hash.ts';
 
 const ENTRY_WORDS = 5;
 export const ENTRY_BYTES = ENTRY_WORDS * 4;
+/** Keys that can be hashed before they are asked for. */
+export const KEYS_AT_ONCE = 256;
 const MAX_PARTS = 256;
 /** A part is at least so large before a map is divided into more of them. */
 const LEAST_PART_BYTES = 64 * 1024;
@@ -52,11 +54,14 @@ export class OffsetMap {
   /** All records up to this offset have been put in, or have no place here. */
   latestOffset: number;
   readonly #hash: KeyHash;
+  readonly #hashes = new Int32Array(KEYS_AT_ONCE * 4);
   readonly #parts: Part[];
   readonly #partShift: number;
   readonly #maxPlaces: number;
   readonly #maxEntries: number;
   #size = 0;
+  /** Keeps what `touch` reads from being left out as useless. */
+  #touched = 0;
 
   constructor(options: OffsetMapOptions) {
     this.baseOffset = options.baseOffset;
@@ -77,6 +82,11 @@ export class OffsetMap {
     return this.#size;
   }
 
+  /** Bits of what was touched last. */
+  get touched(): number {
+    return this.#touched;
+  }
+
   get heldBytes(): number {
     let places = 0;
     for (const part of this.#parts) places += part.places;
@@ -88,50 +98,80 @@ export class OffsetMap {
     return this.#size / (this.#maxEntries * this.#parts.length);
   }
 
+  /**
+   * Hashes a key into one of KEYS_AT_ONCE slots, by whose number `touch`, `note` and `find` know it.
+   */
+  hash(slot: number, bytes: Uint8Array, start: number, length: number): void {
+    const hash = this.#hash;
+    hash.hash(bytes, start, length);
+    const hashes = this.#hashes;
+    const at = slot << 2;
+    hashes[at] = hash.h0;
+    hashes[at + 1] = hash.h1;
+    hashes[at + 2] = hash.h2;
+    hashes[at + 3] = hash.h3;
+  }
+
+  /**
+   * Touches the places of so many keys. They lie all over the memory: one loop that only reads lets
+   * the processor fetch many at once, where looking at each in turn would wait for each.
+   */
+  touch(count: number): void {
+    const hashes = this.#hashes;
+    let seen = 0;
+    for (let slot = 0; slot < count; slot++) {
+      const part = this.#partOf(slot);
+      seen |= part.words[home(hashes[(slot << 2) + 1]!, part.places)]!;
+    }
+    this.#touched = seen;
+  }
+
   /** Notes the offset of a key, above all noted before; false when there is no room for the key. */
-  put(bytes: Uint8Array, start: number, length: number, offset: number): boolean {
+  note(slot: number, offset: number): boolean {
     const relative = offset - this.baseOffset;
     if (relative > MAX_RELATIVE) return false;
-    const part = this.#find(bytes, start, length);
+    const part = this.#partOf(slot);
     const { words } = part;
-    const at = this.#place(part);
-    if (words[at] === 0) {
-      if (part.count >= part.growAt && this.#grow(part)) {
-        this.#insert(part, relative);
-        return true;
-      }
-      if (part.count >= this.#maxEntries) return false;
-      this.#fill(part, at, relative);
+    const at = this.#place(part, slot);
+    if (words[at] !== 0) {
+      words[at] = relative + 1;
       return true;
     }
-    words[at] = relative + 1;
+    if (part.count >= part.growAt && this.#grow(part)) {
+      this.#fill(part, this.#place(part, slot), slot, relative);
+      return true;
+    }
+    if (part.count >= this.#maxEntries) return false;
+    this.#fill(part, at, slot, relative);
     return true;
   }
 
   /** The last offset of a key; -1 when the map has none. */
-  get(bytes: Uint8Array, start: number, length: number): number {
-    const part = this.#find(bytes, start, length);
-    const found = part.words[this.#place(part)]!;
+  find(slot: number): number {
+    const part = this.#partOf(slot);
+    const found = part.words[this.#place(part, slot)]!;
     return found === 0 ? -1 : this.baseOffset + (found >>> 0) - 1;
   }
 
-  #find(bytes: Uint8Array, start: number, length: number): Part {
-    this.#hash.hash(bytes, start, length);
-    return this.#parts[this.#partShift === 32 ? 0 : this.#hash.h0 >>> this.#partShift]!;
+  #partOf(slot: number): Part {
+    return this.#parts[this.#partShift === 32 ? 0 : this.#hashes[slot << 2]! >>> this.#partShift]!;
   }
 
-  /** The place of the hash in a part: that of its entry, else the free one where it would be. */
-  #place(part: Part): number {
+  /** The place of a hash in a part: that of its entry, else the free one where it would be. */
+  #place(part: Part, slot: number): number {
     const { words, places } = part;
-    const { h0, h1, h2, h3 } = this.#hash;
+    const hashes = this.#hashes;
+    const from = slot << 2;
+    const h0 = hashes[from]!;
+    const h1 = hashes[from + 1]!;
     const end = places * ENTRY_WORDS;
     let at = home(h1, places);
     while (words[at] !== 0) {
       if (
         words[at + 1] === h0 &&
         words[at + 2] === h1 &&
-        words[at + 3] === h2 &&
-        words[at + 4] === h3
+        words[at + 3] === hashes[from + 2] &&
+        words[at + 4] === hashes[from + 3]
       ) {
         return at;
       }
@@ -141,17 +181,15 @@ export class OffsetMap {
     return at;
   }
 
-  #insert(part: Part, relative: number): void {
-    this.#fill(part, this.#place(part), relative);
-  }
-
-  #fill(part: Part, at: number, relative: number): void {
+  #fill(part: Part, at: number, slot: number, relative: number): void {
     const { words } = part;
+    const hashes = this.#hashes;
+    const from = slot << 2;
     words[at] = relative + 1;
-    words[at + 1] = this.#hash.h0;
-    words[at + 2] = this.#hash.h1;
-    words[at + 3] = this.#hash.h2;
-    words[at + 4] = this.#hash.h3;
+    words[at + 1] = hashes[from]!;
+    words[at + 2] = hashes[from + 1]!;
+    words[at + 3] = hashes[from + 2]!;
+    words[at + 4] = hashes[from + 3]!;
     part.count++;
     this.#size++;
   }

@@ -184,7 +184,7 @@ for (const [name, deleteRetentionMs, dedupeBufferBytes] of [
         const wrong = world.lines.find(({ level }) => level === 'error');
         if (wrong !== undefined) throw new Error(`${wrong.text}: ${JSON.stringify(wrong.values)}`);
       }),
-      { numRuns: Number(process.env['TAILRACE_RUNS'] ?? 40) },
+      { numRuns: Number(process.env.TAILRACE_RUNS ?? 40) },
     );
   });
 }
