@@ -20,7 +20,7 @@ const VERSION = 0;
 export const RECOVERY_POINTS_FILE = 'recovery-point-offset-checkpoint';
 export const LOG_START_OFFSETS_FILE = 'log-start-offset-checkpoint';
 export const LEADER_EPOCHS_FILE = 'leader-epoch-checkpoint';
-/** Ours: spares a start the search for the ends of logs that were not written to since. */
+/** Ours, written with the recovery points: where logs end that were not written to since. */
 export const LOG_ENDS_FILE = 'tailrace-log-ends';
 export const CLEAN_SHUTDOWN_FILE = '.kafka_cleanshutdown';
 
@@ -103,19 +103,23 @@ export async function readOffsetCheckpoint(disk: Disk, file: string): Promise<Pa
   });
 }
 
-/** Where a log ended: of its last segment the base and the size, and the offset after it. */
+/** Where a log ends: of its last segment the base and the size, and the offset after it. */
 export interface LogEnd {
   readonly topic: string;
   readonly partition: number;
   readonly endOffset: number;
   readonly baseOffset: number;
   readonly sizeBytes: number;
+  /** How many producers are known there: without any, nothing need be read to know them. */
+  readonly producers: number;
 }
 
 /** Replaces `tailrace-log-ends`; only of logs all of which is synced. */
 export function writeLogEnds(disk: Disk, dataDir: string, ends: readonly LogEnd[]): Promise<void> {
-  const lines = ends.map(({ topic, partition, endOffset, baseOffset, sizeBytes }) =>
-    [topic, partition, endOffset, baseOffset, sizeBytes].join(' '),
+  const lines = ends.map((end) =>
+    [end.topic, end.partition, end.endOffset, end.baseOffset, end.sizeBytes, end.producers].join(
+      ' ',
+    ),
   );
   return replaceFile(disk, path.join(dataDir, LOG_ENDS_FILE), formatCheckpoint(lines));
 }
@@ -126,10 +130,10 @@ export async function readLogEnds(disk: Disk, dataDir: string): Promise<LogEnd[]
   const contents = await disk.readFile(file);
   if (contents === undefined) return [];
   return parseCheckpoint(contents, file).map(([topic = '', ...words]) => {
-    const [partition, endOffset, baseOffset, sizeBytes] = words.map((word) =>
+    const [partition, endOffset, baseOffset, sizeBytes, producers] = words.map((word) =>
       parseWhole(word, file),
     );
-    if (sizeBytes === undefined || words.length !== 4) {
+    if (producers === undefined || words.length !== 5) {
       throw new CorruptLog(`${file}: ${JSON.stringify([topic, ...words])} is not an entry`);
     }
     return {
@@ -137,7 +141,8 @@ export async function readLogEnds(disk: Disk, dataDir: string): Promise<LogEnd[]
       partition: partition!,
       endOffset: endOffset!,
       baseOffset: baseOffset!,
-      sizeBytes,
+      sizeBytes: sizeBytes!,
+      producers,
     };
   });
 }

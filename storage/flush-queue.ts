@@ -31,6 +31,8 @@ export interface FlushQueueOptions {
 /** Most that is persisted of one log in one write. */
 const RUN_MAX_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 500;
+/** Logs persisted at once before a stop, when there are no clients to be disturbed. */
+const LAST_PARALLELISM = 16;
 
 interface Held {
   readonly bytes: number;
@@ -56,6 +58,7 @@ export class FlushQueue {
   #bytes = 0;
   #chunks = 0;
   #running = 0;
+  #parallelism: number;
   #failing: Error | undefined;
   /** Persisting failed and has not succeeded since. */
   #hasFailed = false;
@@ -64,6 +67,7 @@ export class FlushQueue {
   constructor(env: Env, options: FlushQueueOptions) {
     this.#env = env;
     this.#options = options;
+    this.#parallelism = options.parallelism;
   }
 
   /** Bytes kept alive by sealed chunks. */
@@ -170,8 +174,13 @@ export class FlushQueue {
     }
   }
 
-  /** Resolves when nothing is queued and nothing is being persisted; at once when persisting fails. */
+  /**
+   * For a stop: resolves when nothing is queued and nothing is being persisted; at once when
+   * persisting fails.
+   */
   drained(): Promise<void> {
+    this.#parallelism = Math.max(this.#parallelism, LAST_PARALLELISM);
+    this.#run();
     if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
@@ -187,7 +196,7 @@ export class FlushQueue {
 
   #run(): void {
     if (this.#failing !== undefined) return;
-    while (this.#running < this.#options.parallelism) {
+    while (this.#running < this.#parallelism) {
       const target = this.#urgent.shift() ?? this.#ready.shift();
       if (target === undefined) return;
       const waiting = this.#waiting.get(target);

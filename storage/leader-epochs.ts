@@ -34,10 +34,10 @@ export class LeaderEpochs {
   }
 
   /** The epochs as the folder has them; none where the file cannot be read, which is logged. */
-  static async load(env: Env, folder: string): Promise<LeaderEpochs> {
+  static async load(env: Env, folder: string, from = env.disk): Promise<LeaderEpochs> {
     const epochs = new LeaderEpochs(env.disk, folder);
     const file = path.join(folder, LEADER_EPOCHS_FILE);
-    const contents = await env.disk.readFile(file);
+    const contents = await from.readFile(file);
     if (contents === undefined) return epochs;
     try {
       for (const [epoch, startOffset] of parseCheckpoint(contents, file)) {
@@ -46,7 +46,7 @@ export class LeaderEpochs {
       epochs.#stored = contents.toString();
     } catch (error) {
       if (!(error instanceof CorruptLog)) throw error;
-      env.log.error({ err: error, file }, 'the leader epochs are read from the batches again');
+      env.log.error({ err: error, file }, 'the file of the leader epochs cannot be read');
       return new LeaderEpochs(env.disk, folder);
     }
     return epochs;

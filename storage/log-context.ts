@@ -1,6 +1,6 @@
 /** What the segment logs of one data folder share. */
 
-import type { Env } from './env.ts';
+import type { Disk, Env } from './env.ts';
 import { FileCache } from './file-cache.ts';
 import { FilterBuilder } from './filter-builder.ts';
 import { IndexCache } from './index-cache.ts';
@@ -12,6 +12,8 @@ export type Decompress = (codec: number, payload: Buffer) => Promise<Buffer>;
 
 export interface LogContext {
   readonly env: Env;
+  /** For what a start reads of each log. */
+  readonly startDisk: Disk;
   readonly files: FileCache;
   readonly indexes: IndexCache;
   /** Key filters in memory, and who makes those that are missing. */
@@ -44,6 +46,7 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
   const closeFailed = (error: unknown) => env.log.warn({ err: error }, 'closing a file failed');
   return {
     env,
+    startDisk: env.disk.blocking?.() ?? env.disk,
     files: new FileCache(env.disk, options.maxOpenFiles ?? MAX_OPEN_FILES, closeFailed),
     indexes: new IndexCache(options.indexCacheBytes ?? INDEX_CACHE_BYTES),
     filters: new IndexCache(options.filterCacheBytes ?? FILTER_CACHE_BYTES),

@@ -43,7 +43,7 @@ export async function readLogFolder(
   context: LogContext,
   folder: string,
 ): Promise<FolderContents | undefined> {
-  const { disk } = context.env;
+  const disk = context.startDisk;
   let names = await disk.list(folder);
   const isLeftOver = (name: string) =>
     name.endsWith(DELETED_SUFFIX) || name.endsWith(CLEANED_SUFFIX) || name.endsWith(SWAP_SUFFIX);

@@ -149,9 +149,38 @@ async function orNothing<T, O>(call: Promise<T>, otherwise: O): Promise<T | O> {
   }
 }
 
+/** As `orNothing`, for a call that does not return before it is done. */
+function orNothingSync<T, O>(call: () => T, otherwise: O): T | O {
+  try {
+    return call();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return otherwise;
+    throw error;
+  }
+}
+
+function blocking(disk: Disk): Disk {
+  return {
+    ...disk,
+    async readFile(filePath) {
+      return orNothingSync(() => fs.readFileSync(filePath), undefined);
+    },
+    async stat(filePath) {
+      const stats = fs.statSync(filePath, { throwIfNoEntry: false });
+      return stats === undefined ? undefined : statOf(stats);
+    },
+    async list(folder) {
+      return orNothingSync(() => fs.readdirSync(folder), []).sort();
+    },
+  };
+}
+
 /** The disk of this machine. */
 export function nodeDisk(): Disk {
   return {
+    blocking() {
+      return blocking(this);
+    },
     async open(filePath, mode) {
       return new NodeFile(filePath, await fs.open(filePath, FLAGS[mode]));
     },

@@ -4,7 +4,7 @@
  * may have left between what is there and what may have been given out.
  */
 
-import { readBatchHeader } from '../protocol/record-batch.ts';
+import { type BatchHeader, readBatchHeader } from '../protocol/record-batch.ts';
 import { gapBatch } from '../protocol/records.ts';
 import type { LogEnd } from './checkpoint.ts';
 import { type JournaledBatch, readRun } from './journal-payload.ts';
@@ -18,6 +18,9 @@ import { SegmentLog } from './segment-log.ts';
 import type { AbortedTxn } from './txn-index.ts';
 import type { LogOptions } from './types.ts';
 import type { WritePath } from './write-path.ts';
+
+/** Offsets that one batch can take. */
+const GAP_MAX_OFFSETS = 0x7fff_ffff;
 
 export interface LogIdentity {
   readonly topic: string;
@@ -64,7 +67,6 @@ export async function openLog(
   identity: LogIdentity,
   past: LogPast,
 ): Promise<PartitionLog> {
-  const { env } = files;
   const knownStart = past.logStartOffset ?? 0;
   const firstOffset = firstOffsetNeeded(knownStart, past.journaled);
   const segments = await SegmentLog.open(files, { ...identity, dataDir }, identity.options, {
@@ -74,22 +76,45 @@ export async function openLog(
     knownEnd: past.knownEnd,
     logStartOffset: firstOffset,
   });
+  if (segments.endsInDamage) await segments.roll();
   const logStartOffset = Math.max(knownStart, segments.firstOffset);
-  const epochs = await LeaderEpochs.load(env, segments.folder);
-  epochs.truncateFromEnd(segments.endOffset);
-  // Also what lies below the log start still tells of its producers.
-  const producers = await restoreProducers(env, segments, segments.firstOffset);
+  const epochs = await restoreEpochs(files, segments);
+  const producers =
+    segments.isEndKnown && past.knownEnd?.producers === 0
+      ? new ProducerStates(segments.endOffset)
+      : await restoreProducers(files, segments, (header) => noteEpoch(epochs, header));
   const log = { identity, segments, epochs, producers };
-  if (past.journaled !== undefined) await replay(files, log, past.journaled);
+  const synced = past.recoveryPoint ?? 0;
+  if (past.journaled !== undefined) await replay(files, log, past.journaled, synced);
   if (segments.endOffset < knownStart) {
     // What should have led up to the log start is damaged: the log begins there, without it.
     await segments.close();
     const journaled = past.journaled && { ...past.journaled, runs: [] };
     return openLog(files, path, dataDir, identity, { ...past, journaled });
   }
+  await closeLoss(files, log, synced);
   const leaderEpoch = epochs.latest + 1;
-  if (past.isForeign) await closeGap(files, log, past.journaled?.leaseEnd ?? 0, leaderEpoch);
+  if (past.isForeign) await closeLease(files, log, past.journaled?.leaseEnd ?? 0, leaderEpoch);
   return new PartitionLog(path, { ...identity, ...log, logStartOffset, leaderEpoch });
+}
+
+/** The epochs as the file has them; where it is gone, as the batches do. */
+async function restoreEpochs(files: LogContext, segments: SegmentLog): Promise<LeaderEpochs> {
+  const { folder, firstOffset, endOffset } = segments;
+  const epochs = await LeaderEpochs.load(files.env, folder, files.startDisk);
+  epochs.truncateFromEnd(endOffset);
+  if (epochs.latest >= 0 || firstOffset === endOffset) return epochs;
+  files.env.log.warn({ folder }, 'the leader epochs are read from the batches again');
+  await segments.scan(firstOffset, endOffset, (window, at) => {
+    noteEpoch(epochs, readBatchHeader(window, at));
+    return true;
+  });
+  return epochs;
+}
+
+/** The file may lack the epoch of batches that came to the segments just before a crash. */
+function noteEpoch(epochs: LeaderEpochs, { leaderEpoch, baseOffset }: BatchHeader): void {
+  if (leaderEpoch > epochs.latest) epochs.assign(leaderEpoch, baseOffset);
 }
 
 /**
@@ -116,13 +141,20 @@ interface Opening {
 }
 
 /** Writes to the segments what the journal has and they have not; stops at the first mismatch. */
-async function replay(files: LogContext, log: Opening, journaled: JournaledLog): Promise<void> {
+async function replay(
+  files: LogContext,
+  log: Opening,
+  journaled: JournaledLog,
+  synced: number,
+): Promise<void> {
   const { segments, identity } = log;
   const { topic, partition } = identity;
   const from = segments.endOffset;
   for (const run of journaled.runs) {
     if (run.end <= segments.endOffset) continue;
     const place = { topic, partition, path: run.file.path, position: run.position };
+    // What the journal has must not be lost with what the segments have lost.
+    if (run.previousEnd <= synced) await closeLoss(files, log, run.previousEnd);
     if (run.previousEnd > segments.endOffset) {
       const facts = { ...place, expected: segments.endOffset, found: run.previousEnd };
       files.env.log.warn(facts, 'the journal lacks a piece of this log: the rest is left out');
@@ -169,10 +201,23 @@ async function appendBatches(
 }
 
 /**
- * Offsets up to the lease may have been given out and are not there any more: one batch without
- * data takes them, so that they never name other records.
+ * The segments end below what was synced once: files were cut or taken away. That is reported, and
+ * the offsets are taken out of use, so that they never name other records.
  */
-async function closeGap(
+async function closeLoss(files: LogContext, log: Opening, synced: number): Promise<void> {
+  const { segments, identity, epochs } = log;
+  const { endOffset } = segments;
+  if (endOffset >= synced) return;
+  await closeGap(files, log, synced, Math.max(0, epochs.latest));
+  const { topic, partition } = identity;
+  files.env.log.error(
+    { topic, partition, folder: segments.folder, from: endOffset, to: synced },
+    'records that were synced are missing: their offsets are taken out of use',
+  );
+}
+
+/** Offsets up to the lease may have been given out and are not there any more. */
+async function closeLease(
   files: LogContext,
   log: Opening,
   leaseEnd: number,
@@ -181,14 +226,29 @@ async function closeGap(
   const { segments, identity } = log;
   const baseOffset = segments.endOffset;
   if (leaseEnd <= baseOffset) return;
-  const timestamp = files.env.clock.now();
-  const bytes = gapBatch({ from: baseOffset, to: leaseEnd, leaderEpoch, timestamp });
-  await appendBatches(files, log, [{ bytes, header: readBatchHeader(bytes, 0) }]);
-  await segments.sync();
-  await log.epochs.save(segments.endOffset);
+  await closeGap(files, log, leaseEnd, leaderEpoch);
   const { topic, partition } = identity;
   files.env.log.warn(
     { topic, partition, baseOffset, endOffset: leaseEnd },
     'after a power cut: offsets that may have been given out are taken out of use',
   );
+}
+
+/** Batches without data take the offsets up to an end, so that they never name other records. */
+async function closeGap(
+  files: LogContext,
+  log: Opening,
+  end: number,
+  leaderEpoch: number,
+): Promise<void> {
+  const { segments } = log;
+  const timestamp = files.env.clock.now();
+  while (segments.endOffset < end) {
+    const from = segments.endOffset;
+    const to = Math.min(end, from + GAP_MAX_OFFSETS);
+    const bytes = gapBatch({ from, to, leaderEpoch, timestamp });
+    await appendBatches(files, log, [{ bytes, header: readBatchHeader(bytes, 0) }]);
+  }
+  await segments.sync();
+  await log.epochs.save(segments.endOffset);
 }

@@ -4,9 +4,10 @@
  */
 
 import path from 'node:path';
-import { readBatchHeader } from '../protocol/record-batch.ts';
+import { type BatchHeader, readBatchHeader } from '../protocol/record-batch.ts';
 import { replaceFile } from './checkpoint.ts';
 import type { Env } from './env.ts';
+import type { LogContext } from './log-context.ts';
 import type { LogWriter } from './log-writer.ts';
 import { decodeSnapshot, encodeSnapshot } from './producer-snapshot.ts';
 import { ProducerStates } from './producer-state.ts';
@@ -17,18 +18,22 @@ import type { AbortedTxn } from './txn-index.ts';
 /** Snapshots left: the newest, and one before it should that be damaged. */
 const SNAPSHOTS_KEPT = 2;
 
-/** State at the segments' end; the transaction indexes get what the segments ask for. */
+/**
+ * State at the segments' end; the transaction indexes get what the segments ask for. `visit` is told
+ * of each batch that is read again: at least of all those that no checkpoint covers.
+ */
 export async function restoreProducers(
-  env: Env,
+  { env, startDisk }: LogContext,
   segments: SegmentLog,
-  logStartOffset: number,
+  visit: (header: BatchHeader) => void,
 ): Promise<ProducerStates> {
-  const states = new ProducerStates(logStartOffset);
+  // Also what lies below the log start still tells of its producers.
+  const states = new ProducerStates(segments.firstOffset);
   const nowMs = env.clock.now();
   const usable = segments.snapshots.filter((offset) => offset <= segments.replayFrom);
   for (const offset of usable.reverse()) {
     const file = snapshotFile(segments.folder, offset);
-    const contents = await env.disk.readFile(file);
+    const contents = await startDisk.readFile(file);
     try {
       if (contents === undefined) continue;
       states.load(decodeSnapshot(contents, nowMs), offset);
@@ -40,9 +45,12 @@ export async function restoreProducers(
       );
     }
   }
+  if (states.endOffset >= segments.endOffset) return states;
   const aborted: AbortedTxn[] = [];
   await segments.scan(states.endOffset, segments.endOffset, (buffer, at) => {
-    const completed = states.append(readBatchHeader(buffer, at), buffer, at, nowMs);
+    const header = readBatchHeader(buffer, at);
+    visit(header);
+    const completed = states.append(header, buffer, at, nowMs);
     if (completed?.aborted === true) aborted.push(completed);
     return true;
   });

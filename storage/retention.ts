@@ -8,6 +8,7 @@
 import type { Env } from './env.ts';
 import { LogDeleted } from './errors.ts';
 import { type Chore, type ChoreContext, PeriodicChore } from './housekeeping.ts';
+import { inParallel } from './in-parallel.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { type Expired, findExpired, type RetainedPart } from './retention-rules.ts';
 import type { StoreEvents } from './store-events.ts';
@@ -57,12 +58,9 @@ export class Retention implements Chore {
   /** Goes through all logs once. */
   async run(): Promise<void> {
     const nowMs = this.#clock.now();
-    const logs = [...this.#logs.values()];
-    let next = 0;
-    const work = async () => {
-      while (next < logs.length && !this.#isStopped) await this.#check(logs[next++]!, nowMs);
-    };
-    await Promise.all(Array.from({ length: PARALLELISM }, work));
+    await inParallel([...this.#logs.values()], PARALLELISM, async (log) => {
+      if (!this.#isStopped) await this.#check(log, nowMs);
+    });
   }
 
   async #check(log: PartitionLog, nowMs: number | undefined): Promise<void> {

@@ -40,6 +40,8 @@ export interface OpenedSegments {
   readonly segments: Segment[];
   /** Where the log begins when there are none. */
   readonly startOffset: number;
+  /** The end is that of the last checkpoint: nothing was written since. */
+  readonly isEndKnown: boolean;
   /** Aborted transactions whose markers are from here on must be handed in again. */
   readonly replayFrom: number;
   readonly snapshots: number[];
@@ -64,9 +66,10 @@ export class SegmentOpener {
     const contents = await readLogFolder(this.#context, this.#folder.path);
     const segments = contents === undefined ? [] : await this.#makeSegments(contents);
     const snapshots = contents?.snapshots ?? [];
+    const knownEnd = segments.length > 0 ? this.#knownEnd(segments) : undefined;
     let endOffset = logStartOffset;
     if (segments.length > 0) {
-      endOffset = this.#knownEnd(segments) ?? (await this.#findEnd(segments));
+      endOffset = knownEnd ?? (await this.#findEnd(segments));
       segments.at(-1)!.nextOffset = endOffset;
       if (!cleanShutdown) this.#replayFrom = Math.min(this.#replayFrom, recoveryPoint);
       // The process may have ended after it made the files and before it synced their names.
@@ -82,7 +85,8 @@ export class SegmentOpener {
     // Of what retention took nothing can be replayed: the snapshots that it left speak of it.
     const firstOffset = segments[0]?.baseOffset ?? endOffset;
     const replayFrom = Math.max(firstOffset, Math.min(this.#replayFrom, endOffset));
-    return { segments, startOffset: logStartOffset, replayFrom, snapshots };
+    const isEndKnown = knownEnd !== undefined;
+    return { segments, startOffset: logStartOffset, isEndKnown, replayFrom, snapshots };
   }
 
   /** Segments that lie below the log start as a whole were about to be removed: they go now. */
@@ -96,7 +100,7 @@ export class SegmentOpener {
         continue;
       }
       const file = path.join(this.#folder.path, segmentFileName(base, LOG_SUFFIX));
-      const size = (await this.#context.env.disk.stat(file))?.sizeBytes ?? 0;
+      const size = (await this.#context.startDisk.stat(file))?.sizeBytes ?? 0;
       const segment = new Segment(this.#context, this.#folder, base, {
         sizeBytes: size,
         nextOffset: next ?? base,
@@ -148,13 +152,8 @@ export class SegmentOpener {
     if (stop.fault === undefined) return stop.nextOffset ?? last.baseOffset;
     const facts = { segment: last.path, position: stop.position, reason: stop.fault };
     this.#context.env.log.warn(facts, 'the log does not end as it was left: it is recovered');
-    return this.#recoverLast(segments, last.baseOffset);
-  }
-
-  async #recoverLast(segments: Segment[], recoveryPoint: number): Promise<number> {
-    const last = segments.at(-1)!;
     this.#replayFrom = Math.min(this.#replayFrom, last.baseOffset);
-    return this.#recoverSegment(last, undefined, recoveryPoint);
+    return this.#recoverSegment(last, undefined, this.#request.recoveryPoint);
   }
 
   /** Checks the segments above the recovery point; gives the end of the log. */

@@ -21,7 +21,12 @@ import type { LogFolder, Segment } from './segment.ts';
 import { newestTimestamp } from './segment-age.ts';
 import type { BatchExtent } from './segment-indexes.ts';
 import { type LogPlace, SegmentList } from './segment-list.ts';
-import { type KnownEnd, type OpenRequest, SegmentOpener } from './segment-log-open.ts';
+import {
+  type KnownEnd,
+  type OpenedSegments,
+  type OpenRequest,
+  SegmentOpener,
+} from './segment-log-open.ts';
 import { partitionFolderName } from './segment-names.ts';
 import {
   findBytes,
@@ -62,6 +67,8 @@ export class SegmentLog {
    * found by reading on from a producer snapshot, and handed in by `restoreAborted`.
    */
   readonly replayFrom: number;
+  /** It ends where the last checkpoint said, and nothing had to be looked for. */
+  readonly isEndKnown: boolean;
 
   /** Which keys the segments may have. */
   readonly keyFilters: KeyFilters;
@@ -74,11 +81,15 @@ export class SegmentLog {
   readonly #queue = new SerialQueue();
   #isRemoved = false;
 
-  private constructor(list: SegmentList, snapshots: readonly number[], replayFrom: number) {
+  private constructor(
+    list: SegmentList,
+    { snapshots, replayFrom, isEndKnown }: Omit<OpenedSegments, 'segments' | 'startOffset'>,
+  ) {
     this.#list = list;
     this.place = list.place;
     this.snapshots = snapshots;
     this.replayFrom = replayFrom;
+    this.isEndKnown = isEndKnown;
     this.#generations = new Generations(list);
     this.#writer = new SegmentWriter(list);
     this.#remover = new SegmentRemover(list);
@@ -93,7 +104,7 @@ export class SegmentLog {
     startOffset: number,
   ): SegmentLog {
     const list = new SegmentList(context, place, folderOf(place), options, [], startOffset);
-    return new SegmentLog(list, [], startOffset);
+    return new SegmentLog(list, { snapshots: [], replayFrom: startOffset, isEndKnown: false });
   }
 
   /** The log of what lies in the partition's folder. */
@@ -105,9 +116,9 @@ export class SegmentLog {
   ): Promise<SegmentLog> {
     const folder = folderOf(place);
     const opened = await new SegmentOpener(context, folder, options, request).run();
-    const { segments, startOffset, snapshots, replayFrom } = opened;
+    const { segments, startOffset } = opened;
     const list = new SegmentList(context, place, folder, options, segments, startOffset);
-    return new SegmentLog(list, snapshots, replayFrom);
+    return new SegmentLog(list, opened);
   }
 
   /** The partition's folder; it exists once something was appended. */
@@ -140,6 +151,14 @@ export class SegmentLog {
   /** Why the log takes nothing any more; undefined as long as it does. */
   get failure(): Error | undefined {
     return this.#writer.failure;
+  }
+
+  /** Its last bytes are no batch: what came behind them could be taken for a part of it. */
+  get endsInDamage(): boolean {
+    const { active } = this.#list;
+    return (
+      active?.damage.some(({ position, length }) => position + length === active.sizeBytes) ?? false
+    );
   }
 
   setOptions(options: LogOptions): void {

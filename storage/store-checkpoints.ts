@@ -9,11 +9,14 @@
 import path from 'node:path';
 import {
   LOG_START_OFFSETS_FILE,
+  type LogEnd,
   type PartitionOffset,
   RECOVERY_POINTS_FILE,
+  writeLogEnds,
   writeOffsetCheckpoint,
 } from './checkpoint.ts';
 import type { Env } from './env.ts';
+import { inParallel } from './in-parallel.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { type ProducerSnapshot, takeProducers, writeProducers } from './producer-restore.ts';
@@ -23,6 +26,7 @@ import { partitionFolderName } from './segment-names.ts';
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Recovery points are saved before their time when so much was persisted since the last time. */
 const CHECKPOINT_BYTES = 128 * 1024 * 1024;
+const SNAPSHOTS_AT_ONCE = 16;
 /** How long the end of a flush is waited for to save a log's producers. */
 const FLUSH_WAIT_MS = 5000;
 
@@ -64,8 +68,11 @@ export class StoreCheckpoints {
     ]);
   }
 
-  /** All logs are open: entries of those that are no more are dropped. */
-  async logsAreOpen(): Promise<void> {
+  /**
+   * All logs are open: entries of those that are no more are dropped, and what an unclean stop had
+   * left open is closed, so that another one does not find it open again.
+   */
+  async logsAreOpen(wasClean: boolean): Promise<void> {
     const names = new Set(
       [...this.#logs.values()].map(({ topic, partition }) => partitionFolderName(topic, partition)),
     );
@@ -74,6 +81,7 @@ export class StoreCheckpoints {
     for (const [file, offsets] of stored) {
       if ([...offsets.keys()].some((name) => !names.has(name))) await this.#saveShared(file);
     }
+    if (!wasClean) await this.saveAll();
   }
 
   /** So much of a log has been persisted. */
@@ -178,17 +186,48 @@ export class StoreCheckpoints {
     return saving;
   }
 
-  /** Saves producers of logs with at least so much new, then all recovery points. */
+  /**
+   * Saves producers of logs with at least so much new, then all recovery points. A log without
+   * producers, of which little is new, needs no snapshot: that it has none is said with its end.
+   */
   async #save(snapshotBytes: number): Promise<void> {
-    for (const [log, bytes] of [...this.#changed]) {
-      if (bytes < snapshotBytes || log.failure !== undefined) continue;
+    const due = [...this.#changed].filter(
+      ([log, bytes]) =>
+        log.failure === undefined &&
+        bytes >= (log.flushedProducers.size === 0 ? SNAPSHOT_BYTES : snapshotBytes),
+    );
+    await inParallel(due, SNAPSHOTS_AT_ONCE, async ([log, bytes]) => {
       // In the middle of a flush the next time will do.
       const snapshot = takeProducers(log);
-      if (snapshot === undefined) continue;
+      if (snapshot === undefined) return;
       await writeProducers(this.#env, log.segments.folder, snapshot);
-      this.#changed.set(log, (this.#changed.get(log) ?? 0) - bytes);
-    }
+      this.#saved(log, bytes);
+    });
     await this.#saveOffsets(RECOVERY_POINTS_FILE);
+    await writeLogEnds(this.#env.disk, this.#dataDir, this.#ends());
+  }
+
+  #saved(log: LogWriter, bytes: number): void {
+    const left = (this.#changed.get(log) ?? 0) - bytes;
+    if (left > 0) this.#changed.set(log, left);
+    else this.#changed.delete(log);
+  }
+
+  /** Where the logs end all of which is synced now. */
+  #ends(): LogEnd[] {
+    const ends: LogEnd[] = [];
+    for (const {
+      topic,
+      partition,
+      segments,
+      persistedOffset,
+      flushedProducers,
+    } of this.#logs.values()) {
+      const { knownEnd } = segments;
+      if (knownEnd?.endOffset !== persistedOffset) continue;
+      ends.push({ topic, partition, ...knownEnd, producers: flushedProducers.size });
+    }
+    return ends;
   }
 
   async #saveOffsets(file: FileName): Promise<void> {

@@ -35,7 +35,7 @@ export interface StoreFolder {
   /** By `<topic>-<partition>`. */
   readonly recoveryPoints: Map<string, number>;
   readonly logStarts: Map<string, number>;
-  /** Where the logs ended, when the last stop was clean. */
+  /** Where the logs ended at the last checkpoint. */
   readonly knownEnds: ReadonlyMap<string, LogEnd>;
   /** Names in the data folder. */
   readonly names: Set<string>;
@@ -66,7 +66,7 @@ export async function openStoreFolder(
       journal: await readJournal(env, journalDir, device),
       recoveryPoints: await readOffsets(env, path.join(dataDir, RECOVERY_POINTS_FILE)),
       logStarts: await readOffsets(env, path.join(dataDir, LOG_START_OFFSETS_FILE)),
-      knownEnds: wasClean ? await readEnds(env, dataDir) : new Map(),
+      knownEnds: await readEnds(env, dataDir),
       names: await clearUp(env, dataDir),
     };
   } catch (error) {

@@ -9,7 +9,7 @@
 
 import path from 'node:path';
 import { BufferPool } from './buffer-pool.ts';
-import { type LogEnd, writeCleanShutdown, writeLogEnds } from './checkpoint.ts';
+import { writeCleanShutdown } from './checkpoint.ts';
 import { makeChores } from './chores.ts';
 import { ChunkSealer } from './chunk-sealer.ts';
 import { type CleanerParts, LogCleaner } from './cleaner/log-cleaner.ts';
@@ -17,6 +17,7 @@ import type { Env } from './env.ts';
 import { DataFolderUnusable } from './errors.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type Chore, Housekeeping } from './housekeeping.ts';
+import { inParallel } from './in-parallel.ts';
 import { type LiveLog, liveLogs } from './inspect/live.ts';
 import { Journal, type JournalSource } from './journal.ts';
 import { journalKey } from './journal-replay.ts';
@@ -53,6 +54,8 @@ export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 const POOL_KEEP_BYTES = 96 * 1024 * 1024;
 /** Logs opened at once at the start. */
 const OPEN_PARALLELISM = 16;
+/** The longest that opening logs keeps all else waiting. */
+const TURN_MAX_MS = 50;
 
 export interface StoreParts {
   readonly inflate: Inflate;
@@ -213,17 +216,25 @@ export class Store implements LogStore {
         identities.push({ topic, topicId, partition, options });
       }
     }
-    let next = 0;
-    const work = async () => {
-      while (next < identities.length) await this.#open(identities[next++]!);
-    };
-    await Promise.all(Array.from({ length: OPEN_PARALLELISM }, work));
+    await this.#openAll(identities);
     await this.#voidJournal();
-    await this.#checkpoints.logsAreOpen();
+    await this.#checkpoints.logsAreOpen(this.#folder.wasClean);
     this.#housekeeping.start();
     const durationMs = Math.round(this.#env.clock.monotonic() - started);
     const { wasClean } = this.#folder;
     this.#env.log.info({ logs: identities.length, wasClean, durationMs }, 'the logs are open');
+  }
+
+  async #openAll(identities: readonly LogIdentity[]): Promise<void> {
+    const { clock } = this.#env;
+    let turnBegan = clock.monotonic();
+    await inParallel(identities, OPEN_PARALLELISM, async (identity) => {
+      await this.#open(identity);
+      // The disk is asked without waiting: the lock's heartbeat must get its turn all the same.
+      if (clock.monotonic() - turnBegan < TURN_MAX_MS) return;
+      await new Promise<void>((resolve) => clock.defer(resolve));
+      turnBegan = clock.monotonic();
+    });
   }
 
   async #setStraysAside(topics: readonly TopicLogs[]): Promise<void> {
@@ -413,15 +424,7 @@ export class Store implements LogStore {
   }
 
   async #markClean(): Promise<void> {
-    const { disk } = this.#env;
-    const { dataDir } = this.#options;
-    const ends: LogEnd[] = [];
-    for (const { topic, partition, segments } of this.#logs.values()) {
-      const { knownEnd } = segments;
-      if (knownEnd !== undefined) ends.push({ topic, partition, ...knownEnd });
-    }
-    await writeLogEnds(disk, dataDir, ends);
-    await writeCleanShutdown(disk, dataDir, -1);
+    await writeCleanShutdown(this.#env.disk, this.#options.dataDir, -1);
   }
 }
 

@@ -17,7 +17,8 @@ export async function setStraysAside(
   names: Iterable<string>,
   topicIds: ReadonlyMap<string, string>,
 ): Promise<Set<string>> {
-  const { disk, log } = env;
+  const { log } = env;
+  const disk = env.disk.blocking?.() ?? env.disk;
   const aside = new Set<string>();
   for (const name of names) {
     const parsed = parsePartitionFolderName(name);
