@@ -10,14 +10,13 @@
  */
 
 import path from 'node:path';
-import { baseOffset } from '../protocol/record-batch.ts';
 import { type CleanedSegment, CleaningAborted } from './cleaner/cleaning-job.ts';
 import { LogDeleted, LogFailed, OffsetOutOfRange } from './errors.ts';
 import { Generations } from './generations.ts';
 import { forgetKeyFilters, KeyFilters } from './key-filters.ts';
 import { openLeft, openSegment } from './located.ts';
 import type { LogContext } from './log-context.ts';
-import type { LogFolder, Segment } from './segment.ts';
+import type { LogFolder } from './segment.ts';
 import { newestTimestamp } from './segment-age.ts';
 import type { BatchExtent } from './segment-indexes.ts';
 import { type LogPlace, SegmentList } from './segment-list.ts';
@@ -34,10 +33,10 @@ import {
   findOffsetForTime,
   type TimedRecord,
 } from './segment-queries.ts';
-import { SegmentReader } from './segment-reader.ts';
 import { SegmentRemover } from './segment-remover.ts';
 import { swapSegments } from './segment-swap.ts';
 import { SegmentWriter } from './segment-writer.ts';
+import { readSegments, scanSegments } from './segments-read.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { SliceBuilder } from './slice-builder.ts';
 import type { AbortedTxn } from './txn-index.ts';
@@ -231,10 +230,7 @@ export class SegmentLog {
     }
     const slice = new SliceBuilder(this.#list.context.buffers, from);
     try {
-      for (const segment of this.#list.from(from)) {
-        if (segment.baseOffset >= limit || slice.isFull(maxBytes)) break;
-        if (!(await this.#readSegment(segment, slice, maxBytes, limit, atLeastOne))) break;
-      }
+      await readSegments(this.#list, slice, { from, maxBytes, limit, atLeastOne });
     } catch (error) {
       // What was read before the damage is good; who goes on from there gets the error.
       if (slice.sizeBytes === 0) throw this.#asDeleted(error);
@@ -242,52 +238,13 @@ export class SegmentLog {
     return slice;
   }
 
-  /** Gives false when the slice ends within this segment. */
-  async #readSegment(
-    segment: Segment,
-    slice: SliceBuilder,
-    maxBytes: number,
-    limit: number,
-    atLeastOne: boolean,
-  ): Promise<boolean> {
-    const reader = new SegmentReader(this.#list.context, segment);
-    let next = Math.max(slice.nextOffset, segment.baseOffset);
-    while (next < reader.endOffset) {
-      const isFirst = slice.recordBytes === 0;
-      const run = await reader.read({
-        from: next,
-        maxBytes: maxBytes - slice.recordBytes,
-        limit,
-        atLeastOne: atLeastOne && isFirst,
-      });
-      if (run === 'end') return true;
-      if (run === 'full') return false;
-      slice.add(run);
-      next = run.nextOffset;
-      if (run.recordBytes > 0) return next >= reader.endOffset;
-    }
-    return true;
-  }
-
-  /**
-   * Calls the visitor with the whole sound batches from the one that contains `from` on, below `to`,
-   * over damage, until it gives false. The window is not to be kept.
-   */
-  async scan(
+  /** See scanSegments. */
+  scan(
     from: number,
     to: number,
     visit: (window: Buffer, at: number) => boolean | undefined,
   ): Promise<void> {
-    for (const segment of this.#list.from(from)) {
-      if (segment.baseOffset >= to) return;
-      let isWanted = true;
-      const reader = new SegmentReader(this.#list.context, segment);
-      await reader.scan(from, (window, at) => {
-        isWanted = baseOffset(window, at) < to && visit(window, at) !== false;
-        return isWanted;
-      });
-      if (!isWanted) return;
-    }
+    return scanSegments(this.#list, from, to, visit);
   }
 
   /** Where the bytes of whole batches lie, of one segment, the first also when it is larger. */
