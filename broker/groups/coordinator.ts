@@ -8,7 +8,7 @@
  */
 
 import { type ErrorName, ProtocolError } from '../../protocol/errors.ts';
-import type { Env, Timer } from '../../storage/env.ts';
+import type { Env } from '../../storage/env.ts';
 import { Deadlines } from '../deadlines.ts';
 import { LimitedLog } from '../limited-log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -24,17 +24,19 @@ import {
   type SyncResult,
   syncError,
 } from './messages.ts';
+import { OffsetExpiry } from './offset-expiry.ts';
 import {
   type CommitRequest,
   commitOffsets,
   deleteGroups,
+  deleteOffsets,
   deleteOffsetsOfLost,
   deleteTopicOffsets,
-  expireOffsets,
   type FetchedTopic,
   fetchOffsets,
   type TopicToFetch,
 } from './offset-operations.ts';
+import type { TopicPartition } from './offsets.ts';
 import type { GroupOptions } from './options.ts';
 import { partitionFor } from './partition-for.ts';
 import type { GroupState } from './rebalance.ts';
@@ -101,21 +103,15 @@ export interface ListedGroup {
   readonly state: GroupState;
 }
 
-/** So many groups are looked at for expired offsets before others get their turn. */
-const EXPIRY_GROUPS = 500;
 /** Ids are texts of the log's records, whose lengths have 16 bits. */
 const MAX_GROUP_ID_BYTES = 0x7fff;
-/** Nothing expires while the wall clock is further than this from where the start would have it. */
-const MAX_CLOCK_DRIFT_MS = 60 * 60 * 1000;
 
 export class GroupCoordinator {
   readonly #services: CoordinatorServices;
   readonly #deadlines: Deadlines;
   readonly #budget: StateBudget;
   readonly #shards: readonly Shard[];
-  /** Wall clock minus monotonic clock at the start. */
-  readonly #clockOffsetMs: number;
-  #expiry: Timer | undefined;
+  readonly #expiry: OffsetExpiry;
   #isClosed = false;
 
   /** The topics must be known; groups are there once `load` has resolved. */
@@ -124,7 +120,6 @@ export class GroupCoordinator {
     this.#services = services;
     this.#deadlines = new Deadlines(env.clock);
     this.#budget = new StateBudget(options.stateLimitBytes);
-    this.#clockOffsetMs = env.clock.now() - env.clock.monotonic();
     const rebalances = metrics.counter('group_rebalances_total');
     const commits = metrics.counter('offset_commits_total');
     const shardServices: ShardServices = {
@@ -144,6 +139,7 @@ export class GroupCoordinator {
       shard.unavailable = 'COORDINATOR_LOAD_IN_PROGRESS';
       return shard;
     });
+    this.#expiry = new OffsetExpiry(env, options.retentionCheckIntervalMs, this.#shards);
     metrics.gauge('groups').from(() => this.groupCount);
     metrics.gauge('group_members').from(() => this.memberCount);
   }
@@ -175,14 +171,14 @@ export class GroupCoordinator {
       if (this.#isClosed) return;
       await this.#loadShard(shard, partitions[shard.partition]!);
     }
-    if (!this.#isClosed) this.#armExpiry();
+    if (!this.#isClosed) this.#expiry.start();
   }
 
   /** Answers all that waits with NOT_COORDINATOR; whatever comes later is refused. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#expiry?.cancel();
+    this.#expiry.close();
     for (const shard of this.#shards) shard.close('COORDINATOR_NOT_AVAILABLE');
     this.#deadlines.close();
   }
@@ -320,6 +316,17 @@ export class GroupCoordinator {
     return results;
   }
 
+  /** Deletes offsets that no member reads; gives the error of each, in order, or of all. */
+  async deleteOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<ErrorName[] | ErrorName> {
+    if (!isMemberGroupId(groupId)) return 'INVALID_GROUP_ID';
+    const fault = this.#faultOf(groupId);
+    if (fault !== undefined) return fault;
+    return deleteOffsets(this.#shardOf(groupId), groupId, partitions);
+  }
+
   /** A topic is gone: what was committed for it goes too. */
   async topicDeleted(topic: { readonly name: string }): Promise<void> {
     const shards = this.#shards.filter((shard) => shard.size > 0);
@@ -381,36 +388,6 @@ export class GroupCoordinator {
     shard.unavailable = undefined;
     const tookMs = Math.round(env.clock.monotonic() - startMs);
     env.log.info({ partition: shard.partition, groups: shard.size, tookMs }, 'groups were loaded');
-  }
-
-  #armExpiry(): void {
-    const { env, options } = this.#services;
-    this.#expiry = env.clock.setTimer(options.retentionCheckIntervalMs, () => {
-      void this.#expire().then(() => {
-        if (!this.#isClosed) this.#armExpiry();
-      });
-    });
-  }
-
-  /** Looks through all groups, some at a time, for offsets that have outlived their retention. */
-  async #expire(): Promise<void> {
-    const { clock, log } = this.#services.env;
-    const driftMs = clock.now() - clock.monotonic() - this.#clockOffsetMs;
-    if (Math.abs(driftMs) > MAX_CLOCK_DRIFT_MS) {
-      log.warn(
-        { driftMs },
-        'the wall clock jumped: committed offsets do not expire until a restart',
-      );
-      return;
-    }
-    for (const shard of this.#shards) {
-      const entries = [...shard.entries];
-      for (let from = 0; from < entries.length; from += EXPIRY_GROUPS) {
-        if (this.#isClosed) return;
-        await expireOffsets(shard, entries.slice(from, from + EXPIRY_GROUPS), clock.now());
-        await new Promise<void>((resolve) => clock.defer(resolve));
-      }
-    }
   }
 }
 

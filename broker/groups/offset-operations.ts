@@ -15,6 +15,7 @@ import {
 } from './offset-records.ts';
 import { type CommittedOffset, isOfOtherTopic, offsetOf, type TopicPartition } from './offsets.ts';
 import type { GroupEntry, Shard } from './shard.ts';
+import { CONSUMER_PROTOCOL_TYPE } from './subscription.ts';
 
 export interface OffsetToCommit {
   readonly topic: string;
@@ -194,6 +195,30 @@ export async function deleteGroups(
     removal.group(entry);
     return 'NONE';
   });
+  const error = await removal.run();
+  return error === undefined ? errors : errors.map((own) => (own === 'NONE' ? error : own));
+}
+
+/** Deletes offsets of a group that no member reads; gives the error of each, or of all. */
+export async function deleteOffsets(
+  shard: Shard,
+  groupId: string,
+  partitions: readonly TopicPartition[],
+): Promise<ErrorName[] | ErrorName> {
+  const entry = shard.get(groupId);
+  if (entry === undefined) return 'GROUP_ID_NOT_FOUND';
+  const { group, offsets } = entry;
+  const isConsumerGroup = group.protocolType === CONSUMER_PROTOCOL_TYPE;
+  if (group.state !== 'Empty' && !isConsumerGroup) return 'NON_EMPTY_GROUP';
+  const errors = partitions.map(
+    ({ topic }): ErrorName => (group.isSubscribedTo(topic) ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'),
+  );
+  const removal = new Removal(shard);
+  const doomed = partitions.filter((_, index) => errors[index] === 'NONE');
+  removal.offsets(
+    entry,
+    doomed.filter(({ topic, partition }) => offsets.has(topic, partition)),
+  );
   const error = await removal.run();
   return error === undefined ? errors : errors.map((own) => (own === 'NONE' ? error : own));
 }

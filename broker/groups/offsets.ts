@@ -139,6 +139,12 @@ export class GroupOffsets {
     }
   }
 
+  /** Whether a partition has or may come to have an offset. */
+  has(topic: string, partition: number): boolean {
+    const isCommitted = this.committed.get(topic, partition) !== undefined;
+    return isCommitted || this.isInFlight(topic, partition) || this.isOpen(topic, partition);
+  }
+
   /** Every partition that has or may come to have an offset, of one topic or of all. */
   partitionsToDelete(ofTopic?: string): TopicPartition[] {
     const found = new TopicPartitionMap<true>();
