@@ -20,6 +20,8 @@ const PARTITIONS = 8;
 const BATCH = { recordBytes: 1024, recordCount: 60, codec: 'none' } as const;
 const FETCH_BYTES = 8 * 1024 * 1024;
 const MAX_WAIT_MS = 500;
+/** So that what was produced last is soon persisted. */
+const PERSIST = 'tail.chunk.max.ms=500';
 
 const KAFKA = 'kafka, Fetch';
 const PLAIN = 'tailrace, Fetch';
@@ -103,6 +105,14 @@ async function readLocated({ target, topic, ends }: Filled, way: Way): Promise<n
   return total;
 }
 
+/** What is only in memory would come by another way than the one that is measured. */
+async function untilPersisted({ target, topic, ends }: Filled): Promise<void> {
+  const connection = await WireConnection.open(target.host, target.port);
+  const options = { topic, ends, way: 'file', hostId: hostId() } as const;
+  await new LocatedReader(connection, options).untilPersisted();
+  connection.close();
+}
+
 async function readByLibrary({ target, topic }: Filled): Promise<number> {
   const bootstrap = `${target.host}:${target.port}`;
   let bytes = 0;
@@ -148,7 +158,9 @@ export async function openLoads(ways: readonly string[], sizeBytes: number): Pro
   const start = async (description: string) => {
     const target = await startTarget(description);
     targets.push(target);
-    return fill(target, sizeBytes);
+    const filled = await fill(target, sizeBytes);
+    if (description !== 'kafka') await untilPersisted(filled);
+    return filled;
   };
   const add = (name: string, { target }: Filled, readAll: () => Promise<number>) => {
     if (ways.includes(name)) loads.push({ name, brokerPid: target.pid, read: readAll });
@@ -163,7 +175,7 @@ export async function openLoads(ways: readonly string[], sizeBytes: number): Pro
       add(KAFKA, kafka, () => readPlain(kafka));
     }
     if (ways.some((way) => [PLAIN, FILE, URL_OF_BROKER, LIBRARY].includes(way))) {
-      const own = await start('tailrace http.listeners=http://127.0.0.1:0');
+      const own = await start(`tailrace ${PERSIST} http.listeners=http://127.0.0.1:0`);
       add(PLAIN, own, () => readPlain(own));
       add(FILE, own, () => readLocated(own, 'file'));
       add(URL_OF_BROKER, own, () => readLocated(own, 'url'));
@@ -171,7 +183,9 @@ export async function openLoads(ways: readonly string[], sizeBytes: number): Pro
     }
     if (ways.includes(URL_OF_STATIC)) {
       const port = await freePort();
-      const shared = await start(`tailrace slice.location.base.url=http://127.0.0.1:${port}`);
+      const shared = await start(
+        `tailrace ${PERSIST} slice.location.base.url=http://127.0.0.1:${port}`,
+      );
       servers.push(await serveStatically(`${shared.target.dataDir}/located`, port));
       add(URL_OF_STATIC, shared, () => readLocated(shared, 'url'));
     }

@@ -64,6 +64,16 @@ export class LocatedReader {
     return this.#bytes;
   }
 
+  /** Asks for the last records, until all of them are located: none is only in memory then. */
+  async untilPersisted(): Promise<void> {
+    this.#options.ends.forEach((end, partition) => this.#next.set(partition, end - 1));
+    let isPersisted = false;
+    while (!isPersisted) {
+      const answers = await this.#fetch();
+      isPersisted = answers.every(({ location }) => location.length > 0);
+    }
+  }
+
   async #fetch(): Promise<readonly Answer[]> {
     const { topic, way, hostId } = this.#options;
     const value = await this.#connection.call(FetchRequest, FetchResponse, FETCH_VERSION, {
