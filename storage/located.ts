@@ -129,7 +129,7 @@ export async function openSegment(
   const file = await files.acquire(segment.file);
   let isKept = false;
   try {
-    if (!isRight(await file.stat())) return undefined;
+    if (!isRight(await segment.identity())) return undefined;
     const sizeBytes = await bytesBelow(context, segment, endOffset);
     isKept = true;
     return new OpenSegment(topic, file, sizeBytes, () => files.release(segment.file));

@@ -253,7 +253,7 @@ export class SegmentLog {
     if (segment === undefined || from < this.firstOffset) return undefined;
     const bytes = await findBytes(this.#list.context, segment, from, maxBytes, limit);
     if (bytes === undefined) return undefined;
-    const stat = await segment.use((file) => file.stat());
+    const stat = await segment.identity();
     const generation = await this.#generations.of(segment, stat);
     if (generation === undefined) return undefined;
     return {

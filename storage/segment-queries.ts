@@ -150,6 +150,46 @@ async function largestWithin(
   return largest;
 }
 
+/** Of a range larger than this the last part in so many may be left to the next one. */
+const EXACT_BYTES = 1024 * 1024;
+const LARGE_RANGE_PARTS = 64;
+
+/** A range of whole batches that grows at its end. */
+class BatchRange {
+  firstOffset = 0;
+  nextOffset = 0;
+  /** Of the range; where the first batch begins as long as there is none. */
+  end: number;
+  readonly #start: number;
+  readonly #maxEnd: number;
+  readonly #enough: number;
+  readonly #limit: number;
+
+  constructor(start: number, maxBytes: number, limit: number) {
+    this.#start = start;
+    this.end = start;
+    this.#maxEnd = start + maxBytes;
+    // Each look at a header costs a read of its own where batches are large.
+    this.#enough = maxBytes <= EXACT_BYTES ? 0 : Math.floor(maxBytes / LARGE_RANGE_PARTS);
+    this.#limit = limit;
+  }
+
+  get isEmpty(): boolean {
+    return this.end === this.#start;
+  }
+
+  /** Takes a batch, unless it is over the limits; false when no other one is to follow. */
+  take(window: Buffer, at: number, position: number): boolean {
+    const stop = position + batchBytes(window, at);
+    const last = lastOffset(window, at);
+    if (last >= this.#limit || (stop > this.#maxEnd && !this.isEmpty)) return false;
+    if (this.isEmpty) this.firstOffset = baseOffset(window, at);
+    this.end = stop;
+    this.nextOffset = last + 1;
+    return stop < this.#maxEnd - this.#enough;
+  }
+}
+
 /** Where about `maxBytes` of whole batches lie; the first batch also when it is larger. */
 export async function findBytes(
   context: LogContext,
@@ -159,28 +199,31 @@ export async function findBytes(
   limit: number,
 ): Promise<SegmentBytes | undefined> {
   const reader = new SegmentReader(context, segment);
+  const { sizeBytes } = segment;
   const first = await reader.find(from);
   if (first === undefined) return undefined;
-  const { offsets } = await segment.indexes();
-  const maxEnd = first.position + maxBytes;
-  let firstOffset: number | undefined;
-  let end = first.position;
-  let nextOffset = from;
-  const visit = (window: Buffer, at: number, position: number) => {
-    const stop = position + batchBytes(window, at);
-    const isFirst = position === first.position;
-    if (isFirst) firstOffset = baseOffset(window, at);
-    const isOver = lastOffset(window, at) >= limit || (stop > maxEnd && !isFirst);
-    end = isOver ? position : stop;
-    nextOffset = isOver ? baseOffset(window, at) : lastOffset(window, at) + 1;
-    return !isOver && (isFirst || stop < maxEnd);
-  };
-  await reader.walkAt(first.position, (window, at, position) => {
-    visit(window, at, position);
+  const { position } = first;
+  const range = new BatchRange(position, maxBytes, limit);
+  let wantsMore = false;
+  await reader.walkAt(first, (window, at, place) => {
+    wantsMore = range.take(window, at, place);
     return false;
   });
-  const jump = Math.min(offsets.positionAtOrBelow(maxEnd), offsets.lookup(limit).position);
-  if (end > first.position && end < maxEnd) await reader.walkAt(Math.max(jump, end), visit);
-  if (firstOffset === undefined || end === first.position) return undefined;
-  return { position: first.position, length: end - first.position, firstOffset, nextOffset };
+  if (range.isEmpty) return undefined;
+  if (wantsMore) {
+    const { offsets } = await segment.indexes();
+    // An entry whose batch fits, whatever its size: the last one of all, or one before another.
+    const maxEnd = position + maxBytes;
+    const last = offsets.positionAtOrBelow(Math.min(maxEnd, sizeBytes - 1));
+    const fitting = maxEnd >= sizeBytes ? last : offsets.positionAtOrBelow(Math.max(0, last - 1));
+    const jump = Math.min(fitting, offsets.lookup(limit - 1).position);
+    const place =
+      jump > range.end
+        ? { position: jump, due: undefined }
+        : { position: range.end, due: range.nextOffset };
+    await reader.walkAt(place, (window, at, where) => range.take(window, at, where));
+  }
+  const { firstOffset, nextOffset, end } = range;
+  segment.rememberPlace(nextOffset, end);
+  return { position, length: end - position, firstOffset, nextOffset };
 }

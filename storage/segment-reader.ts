@@ -134,10 +134,10 @@ export class SegmentReader {
     });
   }
 
-  /** Goes through the headers from a batch's position on. */
-  walkAt(position: number, visit: BatchVisitor): Promise<void> {
+  /** Goes through the headers from a batch's place on, in small reads: for a few batches. */
+  walkAt(place: BatchPlace, visit: BatchVisitor): Promise<void> {
     return this.#segment.use((file) =>
-      this.#walkOver(file, { position, due: undefined }, walkHeaders, visit),
+      this.#walkOver(file, place, walkHeaders, visit, SEEK_WINDOW_BYTES),
     );
   }
 
@@ -160,11 +160,12 @@ export class SegmentReader {
     place: BatchPlace,
     walk: typeof walkHeaders,
     visit: BatchVisitor,
+    windowBytes?: number,
   ): Promise<void> {
     let start = place.position;
     let fromOffset = place.due;
     while (start < this.#end) {
-      const range = this.#range(file, start, fromOffset);
+      const range = { ...this.#range(file, start, fromOffset), windowBytes };
       const stop = await walk(range, this.#context.buffers, visit);
       if (stop.fault === undefined) return;
       const first = stop.nextOffset ?? fromOffset ?? this.#segment.baseOffset;

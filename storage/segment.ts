@@ -6,7 +6,7 @@
 
 import path from 'node:path';
 import { lastOffset, maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
-import type { DiskFile } from './env.ts';
+import type { DiskFile, FileStat } from './env.ts';
 import { CorruptLog } from './errors.ts';
 import { CachedFile } from './file-cache.ts';
 import type { CachedIndexes } from './index-cache.ts';
@@ -80,6 +80,7 @@ export class Segment implements CachedIndexes {
   readonly #context: LogContext;
   readonly #folder: LogFolder;
   #firstTimestamp: number | undefined;
+  #identity: Promise<FileStat> | undefined;
   #indexes: SegmentIndexes | undefined;
   #loading: Promise<SegmentIndexes> | undefined;
   #areIndexesProven = false;
@@ -169,6 +170,15 @@ export class Segment implements CachedIndexes {
 
   use<T>(run: (file: DiskFile) => Promise<T>): Promise<T> {
     return this.#context.files.use(this.file, run);
+  }
+
+  /** What names its file: the same one as long as the segment is there. */
+  identity(): Promise<FileStat> {
+    this.#identity ??= this.use((file) => file.stat()).catch((error: unknown) => {
+      this.#identity = undefined;
+      throw error;
+    });
+    return this.#identity;
   }
 
   /** The indexes when they are in memory. */

@@ -174,6 +174,40 @@ t.test('a location names just the bytes that a read gives', async (t) => {
   t.equal(await log.locate(log.endOffset, 100, log.endOffset), undefined);
 });
 
+t.test('where compaction left gaps a location ends with its last record', async (t) => {
+  const world = new World();
+  const places = [0, 10, 12, 30, 32, 34, 90];
+  const batches = places.map((baseOffset) => batchOf({ baseOffset, valueBytes: 300 }));
+  const log = await logWith(world, batches);
+  const [size] = batches.map(({ length }) => length) as [number];
+  for (let first = 0; first < places.length; first++) {
+    for (let count = 1; first + count <= places.length; count++) {
+      const from = first === 0 ? 0 : places[first - 1]! + 2;
+      const location = (await log.locate(from, size * count, log.endOffset))!;
+      t.equal(location.length, size * count);
+      t.equal(location.firstOffset, places[first]);
+      t.equal(location.nextOffset, places[first + count - 1]! + 2, `${first}, ${count}`);
+    }
+  }
+});
+
+t.test('going on behind a large location takes three reads', async (t) => {
+  const world = new World();
+  world.options = { ...OPTIONS, segmentBytes: 1 << 30, indexIntervalBytes: 4096 };
+  const log = await logWith(world, batchesFrom(0, 300, { records: 50, valueBytes: 400 }));
+  const first = (await log.locate(0, 2_000_000, log.endOffset))!;
+  t.ok(first.length > 1_900_000 && first.length <= 2_000_000);
+  const calls: string[] = [];
+  world.disk.onCall = ({ name }) => {
+    calls.push(name);
+    return undefined;
+  };
+  const second = (await log.locate(first.nextOffset, 2_000_000, log.endOffset))!;
+  t.equal(second.position, first.length);
+  t.equal(second.firstOffset, first.nextOffset);
+  t.same(calls, ['read', 'read', 'read'], 'first, last, and what is behind it');
+});
+
 t.test('a generation stays with its file, over restarts, and goes with it', async (t) => {
   const world = new World();
   world.options = { ...OPTIONS, segmentBytes: 600 };
