@@ -66,7 +66,7 @@ export class LocatedReader {
 
   /** Asks for the last records, until all of them are located: none is only in memory then. */
   async untilPersisted(): Promise<void> {
-    this.#options.ends.forEach((end, partition) => this.#next.set(partition, end - 1));
+    for (const [partition, end] of this.#options.ends.entries()) this.#next.set(partition, end - 1);
     let isPersisted = false;
     while (!isPersisted) {
       const answers = await this.#fetch();
