@@ -12,8 +12,8 @@
  *     --set NAME=VALUE  of the broker; may be given several times
  *
  * Modes: `off`; `on`, without a reader; `head`, on with a reader at the head that takes each record
- * at once; `batch`, on with a reader at the head that waits for 1 MB or half a second. Run
- * `npm run build` before.
+ * at once; `batch`, on with a reader that waits for 1 MB or half a second; `slow`, on with one that
+ * comes every five seconds. Run `npm run build` before.
  */
 
 import { readdirSync, readFileSync } from 'node:fs';
@@ -33,8 +33,15 @@ const TOPIC = 'churn';
 /** A producer sends what has come together as often as this. */
 const LINGER_MS = 10;
 const FIRST_PRODUCER_ID = 1_000_000;
-const MODES = ['off', 'on', 'head', 'batch'] as const;
+const MODES = ['off', 'on', 'head', 'batch', 'slow'] as const;
 type Mode = (typeof MODES)[number];
+
+/** What the reader of a mode waits for. */
+const READERS: Partial<Record<Mode, { readonly maxWaitMs: number; readonly minBytes: number }>> = {
+  head: { maxWaitMs: 100, minBytes: 1 },
+  batch: { maxWaitMs: 500, minBytes: 1024 * 1024 },
+  slow: { maxWaitMs: 5000, minBytes: 64 * 1024 * 1024 },
+};
 
 const { values: options } = parseArgs({
   options: {
@@ -146,19 +153,17 @@ function addSegment(bytes: Buffer, stored: Stored): void {
   }
 }
 
-/** A reader at the head; ends when it is told to. */
-function startReader(connection: WireConnection, mode: Mode, goOn: () => boolean): Promise<void> {
+/** The mode's reader, if it has one; ends when it is told to. */
+function startReader(
+  connection: WireConnection,
+  mode: Mode,
+  goOn: () => boolean,
+): Promise<void> | undefined {
+  const reader = READERS[mode];
+  if (reader === undefined) return undefined;
   const from = new Map(Array.from({ length: partitions }, (_, index) => [index, 0]));
-  const isEager = mode === 'head';
-  return read(connection, {
-    topic: TOPIC,
-    from,
-    maxWaitMs: isEager ? 100 : 500,
-    minBytes: isEager ? 1 : 1024 * 1024,
-    maxBytes: 8 * 1024 * 1024,
-    onBatch: () => {},
-    goOn,
-  });
+  const maxBytes = 64 * 1024 * 1024;
+  return read(connection, { topic: TOPIC, from, ...reader, maxBytes, onBatch: () => {}, goOn });
 }
 
 async function churn(churners: readonly Churner[]): Promise<void> {
@@ -188,10 +193,7 @@ async function measure(mode: Mode): Promise<Record<string, string>> {
       'tail.compaction.enable': String(mode !== 'off'),
     });
     let isOver = false;
-    const hasReader = mode === 'head' || mode === 'batch';
-    const reading = hasReader
-      ? startReader(connections[partitions]!, mode, () => !isOver)
-      : undefined;
+    const reading = startReader(connections[partitions]!, mode, () => !isOver);
     const churners = Array.from(
       { length: partitions },
       (_, index) => new Churner(connections[index]!, index),
