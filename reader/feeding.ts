@@ -9,7 +9,7 @@ import { BrokerConnection, Disconnected } from './connection.ts';
 import { ReadError } from './errors.ts';
 import { Fetcher } from './fetcher.ts';
 import { UrlAgents } from './located.ts';
-import type { Settings } from './options.ts';
+import { type Settings, shareOut } from './options.ts';
 import { type FeedHost, PartitionFeed } from './partition-feed.ts';
 import { retryMs } from './recovery.ts';
 import { noStats, type ReadStats } from './stats.ts';
@@ -18,7 +18,7 @@ import { begin, NotYet, type Topic } from './topic.ts';
 import { Ways } from './ways.ts';
 
 export class Feeding implements FeedHost {
-  readonly settings: Settings;
+  settings: Settings;
   readonly stats: ReadStats = noStats();
   readonly ways: Ways;
   readonly agents = new UrlAgents();
@@ -140,6 +140,7 @@ export class Feeding implements FeedHost {
         const { topic, places, ends } = await begin(connection, settings);
         if (this.#isClosed) break;
         this.#topic = topic;
+        this.settings = shareOut(settings, places.length);
         this.#feeds = places.map(
           (place) => new PartitionFeed(this, place, ends.get(place.partition)),
         );

@@ -9,8 +9,9 @@
  */
 
 import type { ReadBatch, ReadRecord } from './batch.ts';
+import { BatchReading, RecordReading } from './iterators.ts';
 import { type ReadOptions, settingsOf } from './options.ts';
-import { BatchReading, type Reading, RecordReading } from './reading.ts';
+import type { Reading } from './reading.ts';
 
 export { ReadBatch, type ReadRecord, RecordCursor, type RecordHeader } from './batch.ts';
 export { ReadError, type ReadErrorCode } from './errors.ts';

@@ -82,7 +82,7 @@ async function openFile(path: string): Promise<FileHandle> {
 
 async function compareFile(handle: FileHandle, { path, device, inode }: Location): Promise<void> {
   const stats = await handle.stat();
-  if (stats.dev !== device || stats.ino !== inode) {
+  if (!stats.isFile() || stats.dev !== device || stats.ino !== inode) {
     throw new LocationFault('gone', `${path} is another file`);
   }
 }

@@ -44,6 +44,11 @@ export interface ReadOptions {
   readonly maxLocatedBytes?: number;
   /** What is read from a file or URL at once; 1 MiB when not given. Twice that is held, per partition. */
   readonly chunkBytes?: number;
+  /**
+   * About how much is held in all of what was fetched and not taken; 64 MiB when not given. Where
+   * there are many partitions, answers and pieces become smaller.
+   */
+  readonly maxBufferedBytes?: number;
   /** The most bytes that the records of one batch may become; 128 MiB when not given. */
   readonly maxBatchBytes?: number;
   /** How long no broker may answer before the reading fails; 60 s when not given. */
@@ -71,6 +76,9 @@ export interface Settings
 
 const DEFAULT_PORT = 9092;
 const MEBIBYTE = 1024 * 1024;
+/** Held of one partition. */
+const MOST_ANSWERS = 2;
+const MOST_PIECES = 3;
 /** Chunks must hold at least a header and some records. */
 const LEAST_CHUNK_BYTES = 4096;
 
@@ -85,6 +93,7 @@ const DEFAULTS = {
   maxBytes: MEBIBYTE,
   maxLocatedBytes: 64 * MEBIBYTE,
   chunkBytes: MEBIBYTE,
+  maxBufferedBytes: 64 * MEBIBYTE,
   maxBatchBytes: 128 * MEBIBYTE,
   patienceMs: 60_000,
   clientId: 'tailrace-reader',
@@ -109,12 +118,32 @@ export function settingsOf(options: ReadOptions): Settings {
     'partitions are numbers from 0',
   );
   for (const name of ['minBytes', 'maxWaitMs', 'patienceMs'] as const) checkNumber(merged, name, 0);
-  for (const name of ['maxBytes', 'maxLocatedBytes', 'maxBatchBytes'] as const) {
+  for (const name of [
+    'maxBytes',
+    'maxLocatedBytes',
+    'maxBufferedBytes',
+    'maxBatchBytes',
+  ] as const) {
     checkNumber(merged, name, 1);
   }
   checkNumber(merged, 'chunkBytes', LEAST_CHUNK_BYTES);
   checkFrom(merged.from);
   return merged;
+}
+
+/**
+ * The settings for so many partitions: each holds two answers at most, and of a location two pieces
+ * and the first one of the next.
+ */
+export function shareOut(settings: Settings, partitions: number): Settings {
+  const share = settings.maxBufferedBytes / Math.max(1, partitions);
+  const atMost = (bytes: number, parts: number) =>
+    Math.min(bytes, Math.max(LEAST_CHUNK_BYTES, Math.floor(share / parts)));
+  return {
+    ...settings,
+    maxBytes: atMost(settings.maxBytes, MOST_ANSWERS),
+    chunkBytes: atMost(settings.chunkBytes, MOST_PIECES),
+  };
 }
 
 function checkNumber(settings: Settings, name: keyof Settings, least: number): void {
