@@ -16,7 +16,12 @@ import { Broker } from '../../broker/index.ts';
 import { PARTITION_METADATA_FILE } from '../../storage/meta-properties.ts';
 import { complaints, dumpLogSegments } from './kafka-tools.ts';
 import { type Address, readServed, type Served } from './served.ts';
-import { CODECS, Workload } from './workload.ts';
+import { CODECS, untilCleaned, Workload } from './workload.ts';
+
+/** What topics there are of, on either side. */
+const KINDS = ['plain', ...CODECS, 'transactions', 'compacted'];
+/** Old values go soon after a segment was closed. */
+const COMPACTED = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01' };
 
 /** A broker with folders that can be exchanged. */
 interface Side {
@@ -26,8 +31,9 @@ interface Side {
 }
 
 const dataDir = await fse.mkdtemp(join(tmpdir(), 'tailrace-interop-'));
-let broker = await Broker.start({ dataDir });
-const kafka = await startKafka({ settings: { 'log.cleaner.backoff.ms': '500' } });
+const config = { 'log.cleaner.backoff.ms': '500' };
+let broker = await Broker.start({ dataDir, config });
+const kafka = await startKafka({ settings: config });
 // Apache Kafka is started several times, and runs of Java take their time.
 t.setTimeout(600_000);
 t.teardown(async () => {
@@ -42,7 +48,7 @@ const ours: Side = {
     const { port } = broker;
     await broker.stop();
     await whileStopped?.();
-    broker = await Broker.start({ dataDir, port });
+    broker = await Broker.start({ dataDir, port, config });
   },
 };
 const theirs: Side = {
@@ -81,8 +87,23 @@ function same(t: Test, found: Served, wanted: Served): void {
   t.ok(found.bytes.equals(wanted.bytes), 'byte for byte');
 }
 
+/** Fills a topic of every kind. */
+async function fill(side: Side, prefix: string): Promise<void> {
+  const workload = new Workload(side.address);
+  const compacted = `${prefix}-compacted`;
+  await workload.create(['plain', ...CODECS, 'transactions'].map((kind) => `${prefix}-${kind}`));
+  await workload.create([compacted], COMPACTED);
+  await workload.fillPlain(`${prefix}-plain`);
+  for (const codec of CODECS) await workload.fillCompressed(`${prefix}-${codec}`, codec);
+  await workload.fillTransactional(`${prefix}-transactions`);
+  await workload.fillCompacted(compacted);
+  await untilCleaned(side.dataDir, compacted);
+}
+
 /** Fills topics on one side, has them served by the other, and writes on there. */
-async function exchange(t: Test, from: Side, to: Side, topics: readonly string[]): Promise<void> {
+async function exchange(t: Test, from: Side, to: Side, prefix: string): Promise<void> {
+  await fill(from, prefix);
+  const topics = KINDS.map((kind) => `${prefix}-${kind}`);
   const wanted = new Map<string, Served>();
   for (const topic of topics) wanted.set(topic, await readServed(from.address, topic));
   await bring(topics, from, to);
@@ -98,57 +119,42 @@ async function exchange(t: Test, from: Side, to: Side, topics: readonly string[]
       t.match(records.at(-1), { key: 'one more', offset: before.endOffset });
     });
   }
+  t.equal(wanted.get(`${prefix}-transactions`)?.aborted.length, 10, 'every second transaction');
+  const { records, endOffset } = wanted.get(`${prefix}-compacted`)!;
+  t.ok(records.length < endOffset / 2, 'the compacted log has gaps');
 }
 
-t.test('from Tailrace to Apache Kafka', async (t) => {
-  const workload = new Workload(ours.address);
-  const topics = ['our-plain', ...CODECS.map((codec) => `our-${codec}`)];
-  await workload.create(topics);
-  await workload.fillPlain('our-plain');
-  for (const codec of CODECS) await workload.fillCompressed(`our-${codec}`, codec);
-  await exchange(t, ours, theirs, topics);
+/** Names of the files in a folder, as they end. */
+async function filesIn(folder: string, ...suffixes: readonly string[]): Promise<string[]> {
+  const names = (await fse.readdir(folder)).sort();
+  const wanted = names.filter((name) => suffixes.some((suffix) => name.endsWith(suffix)));
+  return wanted.map((name) => join(folder, name));
+}
+
+t.test('from Tailrace to Apache Kafka', (t) => exchange(t, ours, theirs, 'our'));
+
+t.test('from Apache Kafka to Tailrace', (t) => exchange(t, theirs, ours, 'their'));
+
+t.test('DumpLogSegments finds nothing wrong with any of it', async (t) => {
+  await broker.stop();
+  const folders = ['our', 'their'].flatMap((prefix) =>
+    KINDS.map((kind) => join(dataDir, `${prefix}-${kind}-0`)),
+  );
+  const all = async (...suffixes: readonly string[]) =>
+    (await Promise.all(folders.map((folder) => filesIn(folder, ...suffixes)))).flat();
+  const logs = await all('.log', '.snapshot', '.txnindex');
+  const ofTransactions = logs.filter((file) => file.endsWith('.txnindex'));
+  t.match(ofTransactions.join(), /our-transactions.*their-transactions/, 'with aborts of both');
+  t.same(complaints(await dumpLogSegments(logs, '--deep-iteration'), true), []);
+  const indexes = await all('.index', '.timeindex');
+  t.same(complaints(await dumpLogSegments(indexes, '--index-sanity-check')), []);
+  t.same(complaints(await dumpLogSegments(indexes, '--verify-index-only'), true), []);
 });
 
-/** Files of partition 0 of topics in our folder, as their names end. */
-async function filesOf(topics: readonly string[], ...suffixes: readonly string[]) {
-  const files: string[] = [];
-  for (const topic of topics) {
-    const folder = join(dataDir, `${topic}-0`);
-    for (const name of (await fse.readdir(folder)).sort()) {
-      if (suffixes.some((suffix) => name.endsWith(suffix))) files.push(join(folder, name));
-    }
-  }
-  return files;
-}
-
-t.test('from Apache Kafka to Tailrace', async (t) => {
-  const workload = new Workload(theirs.address);
-  const topics = ['their-plain', ...CODECS.map((codec) => `their-${codec}`)];
-  await workload.create([...topics, 'their-transactions']);
-  await workload.create(['their-compacted'], {
-    'cleanup.policy': 'compact',
-    'min.cleanable.dirty.ratio': '0.01',
-  });
-  await workload.fillPlain('their-plain');
-  for (const codec of CODECS) await workload.fillCompressed(`their-${codec}`, codec);
-  await workload.fillTransactional('their-transactions');
-  await workload.fillCompacted('their-compacted');
-  await workload.untilCleaned('their-compacted');
-  const all = [...topics, 'their-transactions', 'their-compacted'];
-  await exchange(t, theirs, ours, all);
-
-  const { aborted } = await readServed(ours.address, 'their-transactions');
-  t.equal(aborted.length, 10, 'every second transaction');
-  const { endOffset, records } = await readServed(ours.address, 'their-compacted');
-  t.ok(records.length < endOffset / 2, 'the compacted log has gaps');
-
-  await t.test('what Tailrace went on with is sound to Apache Kafka', async (t) => {
-    await broker.stop();
-    const logs = await filesOf(all, '.log', '.snapshot', '.txnindex');
-    t.ok(logs.some((file) => file.endsWith('.txnindex')));
-    t.same(complaints(await dumpLogSegments(logs, '--deep-iteration'), true), []);
-    const indexes = await filesOf(all, '.index', '.timeindex');
-    t.same(complaints(await dumpLogSegments(indexes, '--index-sanity-check')), []);
-    t.same(complaints(await dumpLogSegments(indexes, '--verify-index-only')), []);
-  });
+t.test('the states of transactions are read by its decoder', async (t) => {
+  const states = (await fse.readdir(dataDir)).filter((name) => /^__transaction_state-/.test(name));
+  const logs = await Promise.all(states.map((name) => filesIn(join(dataDir, name), '.log')));
+  const dumped = await dumpLogSegments(logs.flat(), '--transaction-log-decoder');
+  t.same(complaints(dumped, true), []);
+  t.match(dumped.out, '"transactionalId":"writer of our-transactions"');
 });

@@ -34,7 +34,7 @@ export interface Served {
   readonly codecs: ReadonlySet<number>;
   /** As readers of committed data get them: producer and first offset. */
   readonly aborted: readonly string[];
-  /** The batches as they came. */
+  /** The batches as they came, but those that a cleaner has emptied: who reads does without them. */
   readonly bytes: Buffer;
 }
 
@@ -53,8 +53,9 @@ export async function readServed({ host, port }: Address, topic: string): Promis
       }
       const before = next;
       for (const batch of batchesOf(answer.records ?? Buffer.alloc(0))) {
-        batches.push(batch);
-        next = readBatchHeader(batch, 0).lastOffset + 1;
+        const { lastOffset, recordCount } = readBatchHeader(batch, 0);
+        if (recordCount > 0) batches.push(batch);
+        next = lastOffset + 1;
       }
       if (next === before) throw new Error(`${topic}: nothing is served at ${next}`);
     }

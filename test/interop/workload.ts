@@ -1,10 +1,13 @@
 /** Topics of all kinds, filled by kafkajs and by Kafka's own Java producer, on whatever broker. */
 
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import fse from 'fs-extra';
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
 import { WireConnection } from '../../benchmarks/client/connection.ts';
 import { createTopic } from '../../benchmarks/client/topics.ts';
 import { produceWithJava } from './kafka-tools.ts';
-import { type Address, readServed } from './served.ts';
+import type { Address } from './served.ts';
 
 export const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 
@@ -132,16 +135,6 @@ export class Workload {
     });
   }
 
-  /** Resolves when the broker's cleaner has taken most of the old values away. */
-  async untilCleaned(topic: string): Promise<void> {
-    const deadline = performance.now() + CLEAN_LIMIT_MS;
-    let left: number;
-    do {
-      left = (await readServed(this.#address, topic)).records.length;
-      if (performance.now() > deadline) throw new Error(`${topic} still has ${left} records`);
-    } while (left > COMPACTED_RECORDS / 2);
-  }
-
   /** Commits an offset of a group. */
   async commit(topic: string): Promise<void> {
     const partitions = [{ partition: 0, offset: '3' }];
@@ -157,5 +150,20 @@ export class Workload {
       offset = Number(answer!.baseOffset);
     });
     return offset;
+  }
+}
+
+/** Resolves when a cleaner has recorded that a topic's closed segments are clean. */
+export async function untilCleaned(dataDir: string, topic: string): Promise<void> {
+  const deadline = performance.now() + CLEAN_LIMIT_MS;
+  const folder = join(dataDir, `${topic}-0`);
+  const checkpoint = join(dataDir, 'cleaner-offset-checkpoint');
+  for (;;) {
+    const logs = (await fse.readdir(folder)).filter((name) => name.endsWith('.log')).sort();
+    const activeBase = Number.parseInt(logs.at(-1) ?? '0', 10);
+    const lines = (await fse.pathExists(checkpoint)) ? await fse.readFile(checkpoint, 'utf8') : '';
+    if (activeBase > 0 && lines.includes(`${topic} 0 ${activeBase}\n`)) return;
+    if (performance.now() > deadline) throw new Error(`${topic} is not clean: ${lines}`);
+    await delay(100);
   }
 }
