@@ -172,6 +172,7 @@ function storeEvents(metrics: Metrics): StoreEvents {
   return {
     onJournalSync: (durationMs) => journal.record(durationMs / 1000),
     onSegmentSync: (durationMs) => segment.record(durationMs / 1000),
+    onDamage: () => metrics.counter('damaged_ranges_total').add(1),
     onExpired: (reason, segments, sizeBytes) => {
       metrics.counter('retention_segments_deleted_total', reason).add(segments);
       metrics.counter('retention_bytes_deleted_total', reason).add(sizeBytes);

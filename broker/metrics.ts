@@ -142,6 +142,10 @@ export const METRICS = {
   sync_seconds: histogram('Duration of fsyncs, by what was synced.', { labels: ['file'] }),
   logs: gauge('count', 'Partition logs open.'),
   failed_logs: gauge('count', 'Partition logs that take nothing since writing to them failed.'),
+  damaged_ranges_total: counter(
+    'count',
+    'Ranges of segments found that are not what was written, since the start.',
+  ),
   retention_segments_deleted_total: counter('count', 'Segments deleted by retention, by reason.', {
     labels: ['reason'],
   }),

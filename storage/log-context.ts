@@ -24,12 +24,15 @@ export interface LogContext {
   readonly left: LeftSegments;
   /** Undefined where no static server hands files out. */
   readonly links: LocatedLinks | undefined;
+  /** Told of bytes that are not what was written. */
+  readonly onDamage: () => void;
 }
 
 export interface LogContextOptions {
   readonly buffers: BufferSource;
   readonly decompress: Decompress;
   readonly links?: LocatedLinks | undefined;
+  readonly onDamage?: () => void;
   /** Descriptors kept open for segments. */
   readonly maxOpenFiles?: number;
   /** Memory for the indexes of closed segments. */
@@ -55,5 +58,6 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
     decompress: options.decompress,
     left: new LeftSegments(),
     links: options.links,
+    onDamage: options.onDamage ?? (() => {}),
   };
 }

@@ -40,6 +40,8 @@ export interface LogPast {
   readonly journaled: JournaledLog | undefined;
   /** The machine was off since the journal was written: leases count. */
   readonly isForeign: boolean;
+  /** Called with bytes that were checked. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /** A log of which nothing is on the disk yet; its folder comes with its first chunk. */
@@ -75,6 +77,7 @@ export async function openLog(
     recoveryPoint: past.recoveryPoint ?? 0,
     knownEnd: past.knownEnd,
     logStartOffset: firstOffset,
+    onProgress: past.onProgress,
   });
   if (segments.endsInDamage) await segments.roll();
   const logStartOffset = Math.max(knownStart, segments.firstOffset);

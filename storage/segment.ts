@@ -165,6 +165,7 @@ export class Segment implements CachedIndexes {
   /** Notes and reports bytes that are not what was written. */
   addDamage(damage: Damage): void {
     this.damage.push(damage);
+    this.#context.onDamage();
     this.#context.env.log.error({ ...damage, segment: this.path }, 'a segment is damaged');
   }
 

@@ -21,6 +21,16 @@ import { readMetaProperties, writeMetaProperties } from './meta-properties.ts';
 import { isDeletedFolderName, partitionFolderName } from './segment-names.ts';
 
 const JOURNAL_DIR = 'journal';
+/** What is wrong with a folder that cannot be made or written to, by the code of the failure. */
+const UNUSABLE: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'this user may not write there'],
+  ['EPERM', 'this user may not write there'],
+  ['EROFS', 'its file system is read-only'],
+  ['ENOSPC', 'its disk is full'],
+  ['EDQUOT', 'the quota of this user is used up'],
+  ['EEXIST', 'it is a file'],
+  ['ENOTDIR', 'it lies below a file'],
+]);
 
 export interface StoreFolder {
   readonly dataDir: string;
@@ -48,9 +58,7 @@ export async function openStoreFolder(
   nodeId: number,
 ): Promise<StoreFolder> {
   const { disk } = env;
-  await disk.makeDir(dataDir);
-  await disk.syncDir(path.dirname(path.resolve(dataDir)));
-  const lock = await lockFolder(env, dataDir);
+  const lock = await takeFolder(env, dataDir);
   try {
     const clusterId = await identify(env, dataDir, nodeId);
     const device = (await disk.stat(dataDir))?.device ?? 0;
@@ -72,6 +80,22 @@ export async function openStoreFolder(
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+/** Makes the folder where there is none, and locks it: the first that a start writes. */
+async function takeFolder(env: Env, dataDir: string): Promise<FolderLock> {
+  const { disk } = env;
+  try {
+    await disk.makeDir(dataDir);
+    await disk.syncDir(path.dirname(path.resolve(dataDir)));
+    return await lockFolder(env, dataDir);
+  } catch (error) {
+    const reason = UNUSABLE.get((error as NodeJS.ErrnoException).code ?? '');
+    if (reason === undefined) throw error;
+    throw new DataFolderUnusable(`the data folder ${dataDir} cannot be used: ${reason}`, {
+      cause: error,
+    });
   }
 }
 

@@ -30,6 +30,7 @@ import { type LogIdentity, newLog, openLog } from './open-log.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { Retention } from './retention.ts';
 import { partitionFolderName } from './segment-names.ts';
+import { StartProgress } from './start-progress.ts';
 import { StoreCheckpoints } from './store-checkpoints.ts';
 import type { StoreEvents } from './store-events.ts';
 import { openStoreFolder, type StoreFolder } from './store-folder.ts';
@@ -124,6 +125,7 @@ export class Store implements LogStore {
     this.#files = makeLogContext(env, {
       buffers: pool,
       decompress: parts.inflate,
+      onDamage: parts.events.onDamage,
       links: options.linksLocated ? new LocatedLinks(env.disk, options.dataDir) : undefined,
     });
     const openChunks = new OpenChunks();
@@ -208,7 +210,6 @@ export class Store implements LogStore {
 
   /** Opens the logs of all topics, with what the journal has of them; the store is whole then. */
   async recover(topics: readonly TopicLogs[]): Promise<void> {
-    const started = this.#env.clock.monotonic();
     await this.#setStraysAside(topics);
     const identities: LogIdentity[] = [];
     for (const { topic, topicId, partitions, options } of topics) {
@@ -216,20 +217,27 @@ export class Store implements LogStore {
         identities.push({ topic, topicId, partition, options });
       }
     }
-    await this.#openAll(identities);
-    await this.#voidJournal();
-    await this.#checkpoints.logsAreOpen(this.#folder.wasClean);
-    this.#housekeeping.start();
-    const durationMs = Math.round(this.#env.clock.monotonic() - started);
+    const progress = new StartProgress(this.#env, identities.length);
     const { wasClean } = this.#folder;
-    this.#env.log.info({ logs: identities.length, wasClean, durationMs }, 'the logs are open');
+    try {
+      await this.#openAll(identities, progress);
+      await this.#voidJournal();
+      await this.#checkpoints.logsAreOpen(wasClean);
+    } finally {
+      progress.end();
+    }
+    this.#housekeeping.start();
+    const { durationMs, checkedBytes } = progress;
+    const facts = { logs: identities.length, wasClean, checkedBytes, durationMs };
+    this.#env.log.info(facts, 'the logs are open');
   }
 
-  async #openAll(identities: readonly LogIdentity[]): Promise<void> {
+  async #openAll(identities: readonly LogIdentity[], progress: StartProgress): Promise<void> {
     const { clock } = this.#env;
     let turnBegan = clock.monotonic();
     await inParallel(identities, OPEN_PARALLELISM, async (identity) => {
-      await this.#open(identity);
+      await this.#open(identity, progress);
+      progress.opened();
       // The disk is asked without waiting: the lock's heartbeat must get its turn all the same.
       if (clock.monotonic() - turnBegan < TURN_MAX_MS) return;
       await new Promise<void>((resolve) => clock.defer(resolve));
@@ -247,22 +255,25 @@ export class Store implements LogStore {
     }
   }
 
-  async #open(identity: LogIdentity): Promise<PartitionLog> {
+  async #open(identity: LogIdentity, progress?: StartProgress): Promise<PartitionLog> {
     const { topic, topicId, partition } = identity;
     const { journal, wasClean, recoveryPoints, logStarts, knownEnds, names } = this.#folder;
     const key = journalKey(topicId, partition);
     const name = partitionFolderName(topic, partition);
     const journaled = journal.logs.get(key);
     const logStartOffset = logStarts.get(name);
+    const recoveryPoint = recoveryPoints.get(name);
+    const isKnown = logStartOffset !== undefined || recoveryPoint !== undefined;
     const log =
-      names.has(name) || journaled !== undefined || logStartOffset !== undefined
+      names.has(name) || journaled !== undefined || isKnown
         ? await openLog(this.#files, this.#path, this.#options.dataDir, identity, {
             wasClean,
-            recoveryPoint: recoveryPoints.get(name),
+            recoveryPoint,
             logStartOffset,
             journaled,
             knownEnd: knownEnds.get(name),
             isForeign: journal.isForeign,
+            onProgress: (bytes) => progress?.checked(bytes),
           })
         : newLog(this.#files, this.#path, this.#options.dataDir, identity);
     this.#logs.set(key, log);

@@ -63,6 +63,8 @@ export class StoreWorld {
   readonly disk = new SimDisk(this.clock);
   readonly random = new SeededRandom(1);
   readonly lines: Line[] = [];
+  /** Damaged ranges found so far, in all lives. */
+  damaged = 0;
   /** What retention has told: reason, segments, bytes. */
   readonly expired: [string, number, number][] = [];
   readonly topic: LogOptions;
@@ -120,6 +122,9 @@ export class StoreWorld {
         events: {
           onJournalSync: () => {},
           onSegmentSync: () => {},
+          onDamage: () => {
+            this.damaged++;
+          },
           onExpired: (...facts) => this.expired.push(facts),
         },
         ...this.#parts,

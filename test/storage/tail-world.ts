@@ -145,7 +145,12 @@ export class TailWorld {
         ...(this.#hasCleaner && { cleaner }),
         inflate: async (_codec, payload) => gunzipSync(payload),
         deflate: async (_codec, payload) => gzipSync(payload),
-        events: { onJournalSync: () => {}, onSegmentSync: () => {}, onExpired: () => {} },
+        events: {
+          onJournalSync: () => {},
+          onSegmentSync: () => {},
+          onDamage: () => {},
+          onExpired: () => {},
+        },
         tailRule: this.#rule,
       }),
     );
