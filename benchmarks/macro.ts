@@ -9,6 +9,7 @@
  *     --warm-up N       seconds of load before the first measurement, on each broker (30)
  *     --parked N        fetches that are parked at once (10000)
  *     --catch-up-mb N   what there is to be read (512)
+ *     --compaction-records N   records of the log that is compacted (4000000)
  *     --json FILE       all figures of all rounds
  *     --smoke           one short round of everything, to see that it runs
  *
@@ -23,6 +24,7 @@ import { parseArgs } from 'node:util';
 import { type ScenarioResult, table } from './report.ts';
 import type { Figures, Scenario, Settings } from './scenario.ts';
 import { catchUp } from './scenarios/catch-up.ts';
+import { compaction } from './scenarios/compaction.ts';
 import { endToEnd } from './scenarios/end-to-end.ts';
 import { parked } from './scenarios/parked.ts';
 import { produceLatency } from './scenarios/produce-latency.ts';
@@ -35,6 +37,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...endToEnd,
   ...catchUp,
   ...parked,
+  ...compaction,
 ];
 
 interface Plan {
@@ -57,11 +60,12 @@ function readPlan(args: readonly string[]): Plan {
       'warm-up': { type: 'string' },
       parked: { type: 'string' },
       'catch-up-mb': { type: 'string' },
+      'compaction-records': { type: 'string' },
       json: { type: 'string' },
       smoke: { type: 'boolean', default: false },
     },
   });
-  const number = (name: 'rounds' | 'seconds' | 'warm-up' | 'parked' | 'catch-up-mb') => {
+  const number = (name: keyof typeof FULL) => {
     const usual = values.smoke ? SMOKE[name] : FULL[name];
     const value = Number(values[name] ?? usual);
     if (!(value >= 0)) throw new Error(`--${name} takes a number, not ${values[name]}`);
@@ -82,13 +86,28 @@ function readPlan(args: readonly string[]): Plan {
       seconds: number('seconds'),
       catchUpBytes: number('catch-up-mb') * 1e6,
       parkedFetches: number('parked'),
+      compactionRecords: number('compaction-records'),
     },
     json: values.json,
   };
 }
 
-const FULL = { rounds: 3, seconds: 10, 'warm-up': 30, parked: 10_000, 'catch-up-mb': 512 };
-const SMOKE = { rounds: 1, seconds: 1, 'warm-up': 1, parked: 200, 'catch-up-mb': 16 };
+const FULL = {
+  rounds: 3,
+  seconds: 10,
+  'warm-up': 30,
+  parked: 10_000,
+  'catch-up-mb': 512,
+  'compaction-records': 4_000_000,
+};
+const SMOKE = {
+  rounds: 1,
+  seconds: 1,
+  'warm-up': 1,
+  parked: 200,
+  'catch-up-mb': 16,
+  'compaction-records': 2_000_000,
+};
 
 /** Load of the kinds that are measured, so that the JVM and V8 have compiled what they will run. */
 async function warmUp(target: RunningTarget, seconds: number, settings: Settings): Promise<void> {

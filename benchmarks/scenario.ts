@@ -11,6 +11,8 @@ export interface Target {
   readonly port: number;
   /** Undefined when the broker runs elsewhere: then its CPU time and memory stay unknown. */
   readonly pid: number | undefined;
+  /** Where its partitions' folders are; undefined when it runs elsewhere. */
+  readonly dataDir: string | undefined;
 }
 
 export interface Figure {
@@ -27,6 +29,8 @@ export interface Settings {
   /** Bytes that the catch-up read has before it. */
   readonly catchUpBytes: number;
   readonly parkedFetches: number;
+  /** Records of the log that is compacted. */
+  readonly compactionRecords: number;
 }
 
 export interface Scenario {

@@ -7,8 +7,6 @@ import type { Target } from './scenario.ts';
 export interface RunningTarget extends Target {
   /** From the start of the process until it listens; undefined when it ran already. */
   readonly startSeconds: number | undefined;
-  /** Undefined when it runs elsewhere. */
-  readonly dataDir: string | undefined;
   stop(): Promise<void>;
 }
 

@@ -25,6 +25,8 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+const YOUNG_MEBIBYTES = 4;
+
 /** One thread; its calls are answered in their order. */
 class Thread {
   readonly #worker: Worker;
@@ -36,7 +38,9 @@ class Thread {
     const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const url = new URL(`./cleaner-worker.${ending}`, import.meta.url);
     // Nothing that the process was started with (loaders, coverage) is of use in there.
-    this.#worker = new Worker(url, { execArgv: [], name: 'cleaner' });
+    // Its large memory lies outside of the heap; what is on the heap is short-lived and little.
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MEBIBYTES };
+    this.#worker = new Worker(url, { execArgv: [], name: 'cleaner', resourceLimits });
     this.#worker.on('message', (reply: Reply) => this.#answered(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () => {
