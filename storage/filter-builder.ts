@@ -12,6 +12,7 @@ import {
 } from '../protocol/record-batch.ts';
 import { InvalidRecords, payloadOf, RecordCursor } from '../protocol/records.ts';
 import type { Clock, Env, Logger } from './env.ts';
+import { CorruptLog } from './errors.ts';
 import type { KeyFilter } from './key-filter.ts';
 import { HashCollector } from './key-hash.ts';
 import type { SegmentFilter } from './segment-filter.ts';
@@ -116,7 +117,13 @@ export class FilterBuilder {
       return sizeBytes < PIECE_BYTES;
     });
     for (const { codec, payload } of compressed) {
-      addKeys(filter, hashes, await context.decompress(codec, payload));
+      try {
+        addKeys(filter, hashes, await context.decompress(codec, payload));
+      } catch (error) {
+        if (!(error instanceof CorruptLog)) throw error;
+        // Nobody will ever know what keys lie there.
+        filter.fill();
+      }
     }
     filter.addAll(hashes.take());
     return next;

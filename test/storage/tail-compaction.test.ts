@@ -7,6 +7,7 @@ import {
   recordCount,
 } from '../../protocol/record-batch.ts';
 import { type BatchFields, buildBatch, payloadOf, readRecords } from '../../protocol/records.ts';
+import { CorruptLog } from '../../storage/errors.ts';
 import type { LogOptions, PartitionLogView } from '../../storage/types.ts';
 import { StoreWorld } from './store-world.ts';
 
@@ -23,7 +24,13 @@ async function startWorld(topic: Partial<LogOptions> = {}): Promise<StoreWorld> 
   const world = new StoreWorld({
     topic: { deletes: false, compacts: true, compactsTail: true, ...topic },
     parts: {
-      inflate: async (_codec, payload) => gunzipSync(payload),
+      inflate: async (_codec, payload) => {
+        try {
+          return gunzipSync(payload);
+        } catch (error) {
+          throw new CorruptLog('no gzip', { cause: error });
+        }
+      },
       deflate: async (_codec, payload) => gzipSync(payload),
     },
   });
@@ -302,6 +309,35 @@ t.test('a filter of no use is made anew in the background', async (t) => {
     t.same(stored(world).at(-1)?.slice(1), ['a', null]);
   }
 });
+
+t.test(
+  'a filter is made of compressed batches too, and of those that nobody can read',
+  async (t) => {
+    for (const isReadable of [true, false]) {
+      const world = await startWorld();
+      put(world, [['a', '1']], { isCompressed: true });
+      if (!isReadable) {
+        const garbage = buildBatch({
+          records: [{ key: Buffer.from('b'), value: null, timestamp: world.clock.now() }],
+          compression: { codec: 1, compress: () => Buffer.from('no gzip') },
+        });
+        world.log.append(garbage, readBatchHeader(garbage, 0), world.clock.now());
+      }
+      await flush(world);
+      await world.kill();
+      await world.start();
+      for (const key of ['x', 'y', 'a']) {
+        put(world, [[key, '1']]);
+        put(world, [[key, null]]);
+        await flush(world);
+        await world.clock.advance(1000);
+      }
+      const warnings = world.lines.filter(({ level }) => level === 'warn').map(({ text }) => text);
+      t.equal(world.store.gauges().vanishedPairs, isReadable ? 1 : 0, 'only y, once there is one');
+      t.equal(warnings.filter((text) => text.includes('could not be made')).length, 0);
+    }
+  },
+);
 
 t.test('filters go with their segments, and where records were deleted no pair goes', async (t) => {
   const world = await startWorld({ segmentBytes: 300 });
