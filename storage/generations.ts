@@ -31,6 +31,8 @@ export class Generations {
   readonly #list: SegmentList;
   #loaded: Promise<Map<number, Generation>> | undefined;
   #saving: Promise<void> = Promise.resolve();
+  /** The side file has forgotten all that has left. */
+  #isStored = true;
   /** Whose files have their names for static servers; see LocatedLinks. */
   readonly #linked = new Map<string, Promise<void>>();
 
@@ -69,21 +71,21 @@ export class Generations {
     return known?.id === generation ? (stat) => isOf(known, stat) : undefined;
   }
 
-  /** These closed segments are about to leave the log. Durable when it resolves. */
-  async forget(segments: readonly Segment[]): Promise<void> {
+  /**
+   * These segments are about to leave the log: their files are found among those that have left.
+   * `endOffset`: what of them was persisted ends below; of closed ones all is.
+   */
+  async leave(segments: readonly Segment[], endOffset = Number.MAX_SAFE_INTEGER): Promise<void> {
     for (const segment of segments) segment.hasLeft = true;
-    const generations = await this.#load();
-    const isChanged = this.#leave(generations, segments, Number.MAX_SAFE_INTEGER);
-    if (isChanged) await this.#save(generations);
+    if (this.#leave(await this.#load(), segments, endOffset)) this.#isStored = false;
   }
 
-  /**
-   * All segments are about to leave with their folder, the side file too. `endOffset`: what of them
-   * was persisted ends below.
-   */
-  async forgetAll(segments: readonly Segment[], endOffset: number): Promise<void> {
-    for (const segment of segments) segment.hasLeft = true;
-    this.#leave(await this.#load(), segments, endOffset);
+  /** The same, durable when it resolves. */
+  async forget(segments: readonly Segment[]): Promise<void> {
+    await this.leave(segments);
+    if (this.#isStored) return;
+    await this.#save(await this.#load());
+    this.#isStored = true;
   }
 
   #leave(

@@ -338,7 +338,10 @@ export class SegmentLog {
       if (count === 0) return;
       const gone = segments.slice(0, count);
       if (isRecorded) await this.#generations.forget(gone);
-      else await this.#guard('sync', () => this.#writer.sync());
+      else {
+        await this.#guard('sync', () => this.#writer.sync());
+        await this.#generations.leave(gone);
+      }
       segments.splice(0, count);
       for (const segment of gone) {
         await this.#remover.removeSegment(segment);
@@ -378,7 +381,8 @@ export class SegmentLog {
       this.#isRemoved = true;
       await this.#writer.stop();
       const { segments, hasFolder } = this.#list;
-      if (hasFolder) await this.#generations.forgetAll(segments, persisted);
+      // The side file goes with them.
+      if (hasFolder) await this.#generations.leave(segments, persisted);
       await this.#remover.removeAll();
     });
   }
