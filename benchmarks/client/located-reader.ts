@@ -15,7 +15,7 @@ import { refuseError } from './topics.ts';
 const FETCH_VERSION = 12;
 const MAX_WAIT_MS = 500;
 const MAX_BYTES = 1024 * 1024;
-const LOCATED_BYTES = 256 * 1024 * 1024;
+const LOCATED_BYTES = 2 ** 30;
 const CHUNK_BYTES = 1024 * 1024;
 
 type Answer = Decoded<typeof FetchResponse>['responses'][number]['partitions'][number];

@@ -38,7 +38,7 @@ export const httpOptions = {
       'Whether clients that can do so are told where persisted records lie, to fetch them ' +
       'themselves, over HTTP and in a Fetch.',
   }),
-  'slice.location.max.bytes': int(256 * 1024 * 1024, {
+  'slice.location.max.bytes': int(2 ** 30, {
     own: true,
     min: 1,
     max: 2 ** 30,

@@ -33,7 +33,7 @@ export function exampleFrames(): string[] {
       encodeResponse(ApiVersionsResponse, 3, 1, {
         errorCode: 0,
         apiKeys: [{ apiKey: 1, minVersion: 4, maxVersion: 18 }],
-        locations: { form: 1, maxBytes: 256 * 1024 * 1024 },
+        locations: { form: 1, maxBytes: 2 ** 30 },
       }),
     ),
     frame(
