@@ -46,11 +46,11 @@ function segmentsCommand(): Command {
   const list = command('list', 'Segments with sizes, offsets, times and the state of the indexes.')
     .argument('[log...]', 'logs; all when none is given')
     .addHelpText('after', WHICH)
-    .action(async (logs, options) => (await import('./list.ts')).listSegments(logs, options));
+    .action(async (logs, options) => (await import('./index.ts')).listSegments(logs, options));
   const show = command('show', 'All that is known of a log and, from its batches, of each segment.')
     .argument('<log...>', 'logs')
     .addHelpText('after', WHICH)
-    .action(async (logs, options) => (await import('./show.ts')).showLogs(logs, options));
+    .action(async (logs, options) => (await import('./index.ts')).showLogs(logs, options));
   const dump = command('dump', 'Prints batches and records, keys and values in readable form.')
     .argument('<log...>', 'logs')
     .option('--from <offset>', 'first offset', whole)
@@ -59,12 +59,12 @@ function segmentsCommand(): Command {
     .option('--batches', 'headers of batches instead of records')
     .option('--value-bytes <count>', 'bytes shown of a key or value; 0 shows all', whole, 200)
     .addHelpText('after', WHICH)
-    .action(async (logs, options) => (await import('./dump.ts')).dumpLogs(logs, options));
+    .action(async (logs, options) => (await import('./index.ts')).dumpLogs(logs, options));
   const verify = command('verify', 'Checks every checksum and all files against each other.')
     .argument('[log...]', 'logs; all, and the journal, when none is given')
     .option('--all', 'go on after the first damage')
     .addHelpText('after', `${WHICH}\nEnds with 1 when there is damage.`)
-    .action(async (logs, options) => (await import('./verify.ts')).verifyLogs(logs, options));
+    .action(async (logs, options) => (await import('./index.ts')).verifyLogs(logs, options));
   const compact = command('compact', 'Cleans compacted logs now; keeps what is replaced.')
     .argument('<log...>', 'logs, by name')
     .option('--backup <folder>', 'where the files that are replaced are kept (in the data folder)')
@@ -75,37 +75,37 @@ function segmentsCommand(): Command {
       '\nA broker that runs does it itself. Of one that was stopped, cleanly, the folder is opened' +
         '\nfor that time. Files that would be replaced are linked into the backup folder first.',
     )
-    .action(async (logs, options) => (await import('./compact.ts')).compactLogs(logs, options));
+    .action(async (logs, options) => (await import('./index.ts')).compactLogs(logs, options));
   const all = [list, show, dump, verify, compact];
   return group('segments', 'Looks at the files of logs, and cleans them.', all);
 }
 
 function topicsCommand(): Command {
   const list = command('list', 'Topics with partitions, sizes and offsets.').action(
-    async (options) => (await import('./topics.ts')).listTopics(options),
+    async (options) => (await import('./index.ts')).listTopics(options),
   );
   const describe = command('describe', 'Configurations and partitions of topics.')
     .argument('<topic...>', 'topics')
     .action(async (topics, options) =>
-      (await import('./topics.ts')).describeTopics(topics, options),
+      (await import('./index.ts')).describeTopics(topics, options),
     );
   return group('topics', 'Looks at topics in a data folder.', [list, describe]);
 }
 
 function journalCommand(): Command {
   const list = command('list', 'Files of the journal.').action(async (options) =>
-    (await import('./journal.ts')).listJournal(options),
+    (await import('./index.ts')).listJournal(options),
   );
   const show = command('show', 'What the journal holds, group by group.').action(async (options) =>
-    (await import('./journal.ts')).showJournal(options),
+    (await import('./index.ts')).showJournal(options),
   );
   const dump = command('dump', 'Prints the records in the journal.')
     .option('--limit <count>', 'most records, or batches', whole)
     .option('--batches', 'headers of batches instead of records')
     .option('--value-bytes <count>', 'bytes shown of a key or value; 0 shows all', whole, 200)
-    .action(async (options) => (await import('./journal.ts')).dumpJournal(options));
+    .action(async (options) => (await import('./index.ts')).dumpJournal(options));
   const verify = command('verify', 'Checks groups, checksums and offsets.')
     .option('--all', 'go on after the first damage')
-    .action(async (options) => (await import('./journal.ts')).verifyJournal(options));
+    .action(async (options) => (await import('./index.ts')).verifyJournal(options));
   return group('journal', 'Looks at the journal.', [list, show, dump, verify]);
 }
