@@ -6,6 +6,10 @@
 import { isUtf8 } from 'node:buffer';
 import { readGroupRecord } from '../../broker/groups/offset-records.ts';
 import { decodeMetadataRecord } from '../../broker/metadata-records.ts';
+import {
+  readTransactionKey,
+  readTransactionValue,
+} from '../../broker/transactions/transaction-records.ts';
 import { codecNames } from '../../protocol/compression.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { BatchHeader } from '../../protocol/record-batch.ts';
@@ -85,12 +89,25 @@ function decode(record: Record, { topic, header }: RecordForm): object | undefin
   }
   try {
     if (topic === '__consumer_offsets') return readGroupRecord(key, value);
+    if (topic === '__transaction_state' && key !== null) {
+      const transactionalId = readTransactionKey(key);
+      if (transactionalId === undefined) return undefined;
+      return { transactionalId, state: value && stateOf(value) };
+    }
     if (topic === '__cluster_metadata' && value !== null) return decodeMetadataRecord(value);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return { undecoded: error.message };
   }
   return undefined;
+}
+
+function stateOf(value: Buffer): object {
+  const { partitions, ...state } = readTransactionValue(value);
+  return {
+    ...state,
+    partitions: Object.fromEntries([...partitions].map(([topic, ids]) => [topic, [...ids]])),
+  };
 }
 
 export function recordFields(record: Record, form: RecordForm): object {

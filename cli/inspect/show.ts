@@ -94,6 +94,7 @@ async function readView(
   const segments: SegmentView[] = [];
   for (const facts of await readSegmentFacts(disk, buffers, log)) {
     const summary = await summarizeSegment(disk, buffers, facts.segment);
+    if (summary === undefined) continue;
     const { fault } = summary;
     if (fault !== undefined) findings.damage(facts.segment.path, fault.position, fault.reason);
     segments.push({ facts, summary });

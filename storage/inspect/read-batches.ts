@@ -10,6 +10,7 @@ import { OffsetIndex } from '../offset-index.ts';
 import { INDEX_SUFFIX, segmentFileName } from '../segment-names.ts';
 import { type BufferSource, findBatch, type ScanRange, walkChecked } from '../segment-scan.ts';
 import type { FoundLog, FoundSegment } from './data-folder.ts';
+import { openIfThere } from './open-if-there.ts';
 
 export interface PlacedBatch {
   readonly kind: 'batch';
@@ -43,7 +44,12 @@ export async function* readBatches(
     const next = log.segments[index + 1]?.baseOffset;
     if (segment.baseOffset >= to) return;
     if (next !== undefined && next <= from) continue;
-    const file = await disk.open(segment.path, 'read');
+    const file = await openIfThere(disk, segment.path);
+    if (file === undefined) {
+      const reason = 'the broker removed it meanwhile';
+      yield { kind: 'unreadable', file: segment.path, position: 0, reason };
+      continue;
+    }
     try {
       yield* inSegment(file, buffers, segment, await startFor(disk, log, segment, from), from, to);
     } finally {

@@ -20,6 +20,7 @@ import { type BufferSource, walkHeaders } from '../segment-scan.ts';
 import { TimeIndex } from '../time-index.ts';
 import { TxnIndex } from '../txn-index.ts';
 import type { FoundLog, FoundSegment } from './data-folder.ts';
+import { openIfThere } from './open-if-there.ts';
 
 export interface SegmentFacts {
   readonly segment: FoundSegment;
@@ -43,6 +44,7 @@ export interface SegmentFacts {
 /** Bytes read to find the first header. */
 const HEAD_BYTES = 4096;
 
+/** Segments that a running broker takes away meanwhile are left out. */
 export async function readSegmentFacts(
   disk: Disk,
   buffers: BufferSource,
@@ -54,6 +56,7 @@ export async function readSegmentFacts(
     const next = log.segments[index + 1];
     const indexes = await readIndexFiles(disk, log.folder, segment, next !== undefined);
     const ends = await readEnds(disk, buffers, segment, indexes.lastPosition);
+    if (ends === undefined) continue;
     const generation = generations.get(segment.baseOffset);
     const isSame = generation?.device === segment.device && generation.inode === segment.inode;
     facts.push({
@@ -130,16 +133,17 @@ interface Ends {
   readonly largestTimestamp: number | undefined;
 }
 
-/** Looks at the first batch, and at those behind the last that the index knows. */
+/** Looks at the first batch, and at those behind the last that the index knows; nothing when it is gone. */
 async function readEnds(
   disk: Disk,
   buffers: BufferSource,
   { path: file, baseOffset, sizeBytes: end }: FoundSegment,
   lastPosition: number,
-): Promise<Ends> {
+): Promise<Ends | undefined> {
   let firstTimestamp: number | undefined;
   let largestTimestamp: number | undefined;
-  const opened = await disk.open(file, 'read');
+  const opened = await openIfThere(disk, file);
+  if (opened === undefined) return undefined;
   try {
     const head = { file: opened, baseOffset, start: 0, end, windowBytes: HEAD_BYTES };
     await walkHeaders(head, buffers, (window, at) => {

@@ -15,6 +15,7 @@ import {
 import type { Disk } from '../env.ts';
 import { type BufferSource, walkHeaders } from '../segment-scan.ts';
 import type { FoundSegment } from './data-folder.ts';
+import { openIfThere } from './open-if-there.ts';
 
 export interface SegmentSummary {
   readonly baseOffset: number;
@@ -50,15 +51,17 @@ const MOST_PRODUCERS = 100_000;
 
 type Counts = { -readonly [K in keyof SegmentSummary]: SegmentSummary[K] };
 
+/** Undefined where a running broker has taken the segment away. */
 export async function summarizeSegment(
   disk: Disk,
   buffers: BufferSource,
   segment: FoundSegment,
-): Promise<SegmentSummary> {
+): Promise<SegmentSummary | undefined> {
   const codecs = new Array<number>(CODECS).fill(0);
   const producers = new Set<number>();
   const sum = emptyCounts(segment, codecs);
-  const file = await disk.open(segment.path, 'read');
+  const file = await openIfThere(disk, segment.path);
+  if (file === undefined) return undefined;
   try {
     const range = { file, baseOffset: segment.baseOffset, start: 0, end: segment.sizeBytes };
     const stop = await walkHeaders(range, buffers, (window, at) => {

@@ -22,6 +22,7 @@ import type { FoundLog, FoundSegment } from './data-folder.ts';
 import { EpochCheck } from './epoch-check.ts';
 import type { Findings } from './findings.ts';
 import { OffsetIndexCheck, TimeIndexCheck, TxnIndexCheck } from './index-checks.ts';
+import { openIfThere } from './open-if-there.ts';
 import { recordsFault, type Uncompress } from './record-check.ts';
 import { SnapshotChecks } from './snapshot-checks.ts';
 import { verifyLogFiles } from './verify-files.ts';
@@ -92,12 +93,8 @@ class LogVerification {
   async #segment(segment: FoundSegment, nextBase: number | undefined): Promise<void> {
     const { disk, findings } = this.#tools;
     const indexes = await this.#openIndexes(segment, nextBase !== undefined);
-    let file: DiskFile;
-    try {
-      file = await disk.open(segment.path, 'read');
-    } catch (error) {
-      const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (!isGone || this.#tools.isWhole) throw error;
+    const file = await openIfThere(disk, segment.path);
+    if (file === undefined) {
       findings.note(segment.path, undefined, 'the broker removed it meanwhile');
       this.#hasGap = true;
       return;

@@ -144,7 +144,7 @@ t.test('facts and sums of segments agree with each other and with the log', asyn
   let next = 0;
   let records = 0;
   for (const one of facts) {
-    const sum = await summarizeSegment(stopped, buffers, one.segment);
+    const sum = (await summarizeSegment(stopped, buffers, one.segment))!;
     t.equal(one.segment.baseOffset, next);
     t.equal(sum.nextOffset, one.nextOffset);
     t.equal(sum.maxTimestamp, one.largestTimestamp);
@@ -158,6 +158,17 @@ t.test('facts and sums of segments agree with each other and with the log', asyn
   t.match(facts[0], { isActive: false });
   t.equal(facts.at(-1)!.isActive, true);
   t.equal(log.recoveryPoint, next);
+});
+
+t.test('files that a running broker takes away meanwhile are stepped over', async (t) => {
+  const log = await ordersIn(killed);
+  const gone = killed.with(log.segments[0]!.path, undefined);
+  t.equal((await readSegmentFacts(gone, buffers, log)).length, log.segments.length - 1);
+  t.equal(await summarizeSegment(gone, buffers, log.segments[0]!), undefined);
+  const kinds: string[] = [];
+  for await (const { kind } of readBatches(gone, buffers, log)) kinds.push(kind);
+  t.equal(kinds[0], 'unreadable');
+  t.ok(kinds.includes('batch'));
 });
 
 t.test('batches are read from any offset to any other, over damage', async (t) => {
