@@ -11,6 +11,7 @@ import {
   leaderEpoch,
   maxTimestamp,
   NO_TIMESTAMP,
+  recordCount,
 } from '../protocol/record-batch.ts';
 import {
   findMaxTimestamp,
@@ -96,7 +97,7 @@ async function findCandidate(
 ): Promise<{ baseOffset: number; lastOffset: number } | undefined> {
   let candidate: { baseOffset: number; lastOffset: number } | undefined;
   await new SegmentReader(context, segment).walk(from, (window, at) => {
-    if (maxTimestamp(window, at) < timestamp) return true;
+    if (maxTimestamp(window, at) < timestamp || recordCount(window, at) === 0) return true;
     candidate = { baseOffset: baseOffset(window, at), lastOffset: lastOffset(window, at) };
     return false;
   });
@@ -143,7 +144,8 @@ async function largestWithin(
   await reader.walk(Math.max(start, largest.offset), (window, at) => {
     const last = lastOffset(window, at);
     if (last >= limit) return false;
-    const timestamp = maxTimestamp(window, at);
+    // What compaction has emptied keeps its time, of a record that is not there any more.
+    const timestamp = recordCount(window, at) > 0 ? maxTimestamp(window, at) : NO_TIMESTAMP;
     if (timestamp > largest.timestamp) largest = { timestamp, offset: last };
     return true;
   });
