@@ -128,6 +128,7 @@ export async function compose(config: Config, world: World, closers: Closers): P
     clusterId: logs.clusterId,
     hostId: hostIdOf(env.host.bootId, env.host.hostName),
     logs,
+    metadataLog: logs.metadataLog,
     topics,
     groups,
     transactions,

@@ -38,6 +38,8 @@ export interface Services {
   /** By it a client knows that it runs on this host, and may read the files itself. */
   readonly hostId: string;
   readonly logs: LogStore;
+  /** The log that topics and configurations are kept in, as far as others may look into it. */
+  readonly metadataLog: Pick<PartitionLogView, 'leaderEpoch' | 'highWatermark' | 'endOffset'>;
   readonly topics: Topics;
   readonly groups: GroupCoordinator;
   readonly transactions: TransactionCoordinator;

@@ -20,13 +20,13 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/messages/api-versions.ts';
 import { type Decoded, type Input, parseRange } from '../../protocol/schema.ts';
 import { type AnyApi, api, type RequestContext } from '../api.ts';
+import { FEATURES } from '../features.ts';
 import { LOCATION_FORM } from '../fetch-location.ts';
 
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 const API_VERSIONS_KEY = 18;
 const PRODUCE_KEY = 0;
 const FIRST_WITH_LEVEL_0 = 4;
-const TRANSACTION_VERSION = 2;
 
 type Answer = Input<typeof ApiVersionsResponse>;
 type Range = Answer['apiKeys'][number];
@@ -43,15 +43,21 @@ function rangeOf(served: AnyApi): Range {
  * level 0 is not listed to clients that cannot read that.
  */
 function featuresFor(apiVersion: number): Partial<Answer> {
-  const name = 'transaction.version';
-  const finalizedFeatures = [
-    { name, maxVersionLevel: TRANSACTION_VERSION, minVersionLevel: TRANSACTION_VERSION },
-  ];
-  const supportedFeatures =
-    apiVersion < FIRST_WITH_LEVEL_0
-      ? []
-      : [{ name, minVersion: 0, maxVersion: TRANSACTION_VERSION }];
-  return { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch: 0 };
+  const finalizedFeatures = FEATURES.map(({ name, level }) => ({
+    name,
+    maxVersionLevel: level,
+    minVersionLevel: level,
+  }));
+  const supportedFeatures = FEATURES.map(({ name, level }) => ({
+    name,
+    minVersion: 0,
+    maxVersion: level,
+  }));
+  return {
+    supportedFeatures: apiVersion < FIRST_WITH_LEVEL_0 ? [] : supportedFeatures,
+    finalizedFeatures,
+    finalizedFeaturesEpoch: 0,
+  };
 }
 
 /** What is wrong with the request, or NONE. */
