@@ -85,9 +85,11 @@ export class Recovery {
     };
     const start = await list(EARLIEST, 'read_uncommitted');
     const end = await list(LATEST, 'read_uncommitted');
-    if (offset >= start) return this.#beyondEnd(feed, end);
+    // An offset that the user made up was never there: that is no loss.
+    const isMadeUp = offset > end && feed.place.epoch === NO_EPOCH;
+    if (offset >= start && !isMadeUp) return this.#beyondEnd(feed, end);
     if (settings.reset === 'error') {
-      const reason = `the log begins at ${start}`;
+      const reason = `the log has the offsets from ${start} up to ${end}`;
       this.#host.fail(this.#error('OFFSET_OUT_OF_RANGE', feed, reason, start));
       return undefined;
     }

@@ -264,7 +264,10 @@ t.test('what cannot be is said', async (t) => {
   t.equal(await failure({ partitions: [2] }), 'TOPIC_NOT_FOUND');
   t.equal(await failure({ from: { 0: 0 }, partitions: [1] }), 'INVALID_OPTIONS');
   t.equal(await failure({ bootstrap: '127.0.0.1:1', patienceMs: 50 }), 'UNREACHABLE');
-  t.equal(await failure({ from: 100 }), 'LOG_TRUNCATED', 'the log has not come so far');
+  t.equal(await failure({ from: 100 }), 'OFFSET_OUT_OF_RANGE', 'the log has not come so far');
+  const reset = read(source.options({ from: { 0: 100 }, reset: 'earliest' }));
+  t.same((await take(reset, 1)).map(numberOf), [0]);
+  reset.close();
   for (const bad of [
     { from: 'yesterday' },
     { from: -1 },
