@@ -67,7 +67,8 @@ t.test('offset and time indexes', async (t) => {
 t.test('committed offsets', async (t) => {
   const files = await filesOf(/^__consumer_offsets/, '.log');
   const dumped = await dumpLogSegments(files, '--offsets-decoder');
-  t.same(complaints(dumped), []);
+  // Compacted in memory already, so that offsets within batches may be missing.
+  t.same(complaints(dumped, true), []);
   t.match(dumped.out, /"group":"readers","topic":"plain","partition":0/);
 });
 
