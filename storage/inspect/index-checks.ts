@@ -13,6 +13,16 @@ import { ABORTED_TXN_BYTES, TxnIndex } from '../txn-index.ts';
 /** Told of what is wrong: the byte in the file and why. */
 export type IndexFault = (position: number, reason: string) => void;
 
+/**
+ * An index without the zeros behind its entries: Kafka gives the index of a segment that grows its
+ * largest size at once, and cuts it when the segment is closed.
+ */
+export function withoutPreallocated(bytes: Buffer, entryBytes: number): Buffer {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return bytes.subarray(0, Math.ceil(end / entryBytes) * entryBytes);
+}
+
 /** `.index`: each entry has position and last offset of a batch. */
 export class OffsetIndexCheck {
   readonly #index: OffsetIndex;
@@ -51,13 +61,16 @@ export class OffsetIndexCheck {
 export class TimeIndexCheck {
   readonly #index: TimeIndex;
   readonly #fault: IndexFault;
+  /** The file contradicts itself: that is told, and its entries are not looked at. */
+  readonly #isBroken: boolean;
   #next = 0;
   #largest = NO_TIMESTAMP;
 
   constructor(bytes: Buffer, baseOffset: number, fault: IndexFault) {
     const reason = TimeIndex.fault(bytes);
     if (reason !== undefined) fault(0, reason);
-    this.#index = new TimeIndex(baseOffset, reason === undefined ? bytes : Buffer.alloc(0));
+    this.#isBroken = reason !== undefined;
+    this.#index = new TimeIndex(baseOffset, this.#isBroken ? Buffer.alloc(0) : bytes);
     this.#fault = fault;
   }
 
@@ -85,7 +98,7 @@ export class TimeIndexCheck {
       this.#fault(this.#next * TIME_ENTRY_BYTES, `it names offset ${offset}, behind all batches`);
     }
     const { timestamp } = this.#index.last;
-    if (isClosed && timestamp < this.#largest) {
+    if (isClosed && !this.#isBroken && timestamp < this.#largest) {
       const reason = `it ends with time ${timestamp}, the segment's largest is ${this.#largest}`;
       this.#fault(count * TIME_ENTRY_BYTES, reason);
     }
@@ -104,16 +117,20 @@ export interface AbortMarker {
 export class TxnIndexCheck {
   readonly #index: TxnIndex;
   readonly #fault: IndexFault;
+  /** The file contradicts itself: that is told, and its entries are not looked at. */
+  readonly #isBroken: boolean;
   #next = 0;
 
   constructor(bytes: Buffer, baseOffset: number, fault: IndexFault) {
     const reason = TxnIndex.fault(bytes, baseOffset);
     if (reason !== undefined) fault(0, reason);
-    this.#index = new TxnIndex(reason === undefined ? bytes : Buffer.alloc(0));
+    this.#isBroken = reason !== undefined;
+    this.#index = new TxnIndex(this.#isBroken ? Buffer.alloc(0) : bytes);
     this.#fault = fault;
   }
 
   marker({ producerId, offset, firstOffset }: AbortMarker): void {
+    if (this.#isBroken) return;
     this.passTo(offset);
     const at = this.#next * ABORTED_TXN_BYTES;
     const entry = this.#next < this.#index.table.count ? this.#index.entry(this.#next) : undefined;

@@ -9,7 +9,7 @@ import { parseCheckpoint } from '../checkpoint.ts';
 import type { Disk } from '../env.ts';
 import { CorruptLog } from '../errors.ts';
 import { GENERATIONS_FILE } from '../generations.ts';
-import { OffsetIndex } from '../offset-index.ts';
+import { OFFSET_ENTRY_BYTES, OffsetIndex } from '../offset-index.ts';
 import {
   INDEX_SUFFIX,
   segmentFileName,
@@ -17,9 +17,10 @@ import {
   TXN_INDEX_SUFFIX,
 } from '../segment-names.ts';
 import { type BufferSource, walkHeaders } from '../segment-scan.ts';
-import { TimeIndex } from '../time-index.ts';
-import { TxnIndex } from '../txn-index.ts';
+import { TIME_ENTRY_BYTES, TimeIndex } from '../time-index.ts';
+import { ABORTED_TXN_BYTES, TxnIndex } from '../txn-index.ts';
 import type { FoundLog, FoundSegment } from './data-folder.ts';
+import { withoutPreallocated } from './index-checks.ts';
 import { openIfThere } from './open-if-there.ts';
 
 export interface SegmentFacts {
@@ -90,12 +91,14 @@ async function readIndexFiles(
   { baseOffset, sizeBytes }: FoundSegment,
   isClosed: boolean,
 ): Promise<IndexFacts> {
-  const read = (suffix: string) =>
-    disk.readFile(path.join(folder, segmentFileName(baseOffset, suffix)));
+  const read = async (suffix: string, entryBytes: number) => {
+    const stored = await disk.readFile(path.join(folder, segmentFileName(baseOffset, suffix)));
+    return stored && !isClosed ? withoutPreallocated(stored, entryBytes) : stored;
+  };
   const none = Buffer.alloc(0);
-  const offsets = await read(INDEX_SUFFIX);
-  const times = await read(TIME_INDEX_SUFFIX);
-  const txns = (await read(TXN_INDEX_SUFFIX)) ?? none;
+  const offsets = await read(INDEX_SUFFIX, OFFSET_ENTRY_BYTES);
+  const times = await read(TIME_INDEX_SUFFIX, TIME_ENTRY_BYTES);
+  const txns = (await read(TXN_INDEX_SUFFIX, ABORTED_TXN_BYTES)) ?? none;
   const offsetFault = faultOf(INDEX_SUFFIX, offsets, isClosed, (bytes) =>
     OffsetIndex.fault(bytes, sizeBytes),
   );

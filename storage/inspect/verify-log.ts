@@ -10,6 +10,7 @@ import { type BatchHeader, readBatchHeader } from '../../protocol/record-batch.t
 import { MarkerType, payloadOf, readEndTxnMarker } from '../../protocol/records.ts';
 import type { Disk, DiskFile } from '../env.ts';
 import { CorruptLog } from '../errors.ts';
+import { OFFSET_ENTRY_BYTES } from '../offset-index.ts';
 import { ProducerStates } from '../producer-state.ts';
 import {
   INDEX_SUFFIX,
@@ -18,10 +19,17 @@ import {
   TXN_INDEX_SUFFIX,
 } from '../segment-names.ts';
 import { type BufferSource, findBatch, type ScanRange, walkChecked } from '../segment-scan.ts';
+import { TIME_ENTRY_BYTES } from '../time-index.ts';
+import { ABORTED_TXN_BYTES } from '../txn-index.ts';
 import type { FoundLog, FoundSegment } from './data-folder.ts';
 import { EpochCheck } from './epoch-check.ts';
 import type { Findings } from './findings.ts';
-import { OffsetIndexCheck, TimeIndexCheck, TxnIndexCheck } from './index-checks.ts';
+import {
+  OffsetIndexCheck,
+  TimeIndexCheck,
+  TxnIndexCheck,
+  withoutPreallocated,
+} from './index-checks.ts';
 import { openIfThere } from './open-if-there.ts';
 import { recordsFault, type Uncompress } from './record-check.ts';
 import { SnapshotChecks } from './snapshot-checks.ts';
@@ -209,14 +217,16 @@ class LogVerification {
   async #openIndexes(segment: FoundSegment, isClosed: boolean): Promise<Indexes> {
     const { disk, findings, isWhole } = this.#tools;
     const { baseOffset, sizeBytes } = segment;
-    const read = async (suffix: string) => {
+    const read = async (suffix: string, entryBytes: number) => {
       const file = path.join(this.#log.folder, segmentFileName(baseOffset, suffix));
       const fault = (at: number, reason: string) => findings.damage(file, at, reason);
-      return { file, fault, bytes: await disk.readFile(file) };
+      const stored = await disk.readFile(file);
+      const bytes = stored && !isClosed ? withoutPreallocated(stored, entryBytes) : stored;
+      return { file, fault, bytes };
     };
-    const offsets = await read(INDEX_SUFFIX);
-    const times = await read(TIME_INDEX_SUFFIX);
-    const txns = await read(TXN_INDEX_SUFFIX);
+    const offsets = await read(INDEX_SUFFIX, OFFSET_ENTRY_BYTES);
+    const times = await read(TIME_INDEX_SUFFIX, TIME_ENTRY_BYTES);
+    const txns = await read(TXN_INDEX_SUFFIX, ABORTED_TXN_BYTES);
     for (const { file, bytes, fault } of [offsets, times]) {
       // A segment that is being made has its indexes in memory first.
       if (bytes !== undefined || sizeBytes === 0) continue;

@@ -16,6 +16,7 @@ import { Broker } from '../../broker/index.ts';
 import { PARTITION_METADATA_FILE } from '../../storage/meta-properties.ts';
 import { complaints, dumpLogSegments } from './kafka-tools.ts';
 import { type Address, readServed, type Served } from './served.ts';
+import { type VerifiedFolder, verifyFolder } from './verified.ts';
 import { CODECS, untilCleaned, Workload } from './workload.ts';
 
 /** What topics there are of, on either side. */
@@ -149,6 +150,18 @@ t.test('DumpLogSegments finds nothing wrong with any of it', async (t) => {
   const indexes = await all('.index', '.timeindex');
   t.same(complaints(await dumpLogSegments(indexes, '--index-sanity-check')), []);
   t.same(complaints(await dumpLogSegments(indexes, '--verify-index-only'), true), []);
+});
+
+t.test('our own verification finds nothing wrong with either broker', async (t) => {
+  const verified = await verifyFolder(dataDir);
+  t.same(verified.damages, []);
+  t.ok(verified.batches > 300, `${verified.batches} batches`);
+  let ofKafka: VerifiedFolder | undefined;
+  await kafka.restart(async () => {
+    ofKafka = await verifyFolder(kafka.dataDir);
+  });
+  t.same(ofKafka?.damages, []);
+  t.ok(ofKafka!.batches > 300, `${ofKafka!.batches} batches`);
 });
 
 t.test('the states of transactions are read by its decoder', async (t) => {

@@ -62,6 +62,16 @@ t.test('every byte that is turned is found, in the file in which it is', async (
   t.ok(turned > 1000, `${turned} bytes`);
 });
 
+t.test('zeros behind the entries of a segment that grows are no damage', async (t) => {
+  for (const kind of ['.index', '.timeindex']) {
+    const [first, last] = [namesOf(stopped, kind)[0]!, namesOf(stopped, kind).at(-1)!];
+    const padded = (file: string) =>
+      stopped.with(file, Buffer.concat([stopped.files.get(file)!, Buffer.alloc(240)]));
+    t.same((await verifyAll(padded(last))).all, []);
+    t.equal((await verifyAll(padded(first))).damages, 1, 'but where it is closed they are');
+  }
+});
+
 t.test('a transaction index that lacks an abort, or has one too many, is found', async (t) => {
   const file = namesOf(stopped, '.txnindex')[0]!;
   const whole = stopped.files.get(file)!;
