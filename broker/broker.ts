@@ -138,6 +138,11 @@ export class Broker {
     return this.services.config.get('slice.http.enable') ? this.services : undefined;
   }
 
+  /** @internal */
+  get mostHttpConnections(): number {
+    return this.services.config.get('http.max.connections');
+  }
+
   /** Why clients cannot be served as they should; undefined when they can. */
   unreadiness(): string | undefined {
     if (this.state !== 'ready') return `the broker is ${this.state}`;

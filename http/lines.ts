@@ -14,11 +14,13 @@ import { inflate } from '../broker/codec-pool.ts';
 import { errorCodeOf, messageFor } from '../broker/error-map.ts';
 import type { FetchSlice } from '../broker/fetch-slice.ts';
 import type { Partition } from '../broker/partition.ts';
+import type { Services } from '../broker/services.ts';
 import { readSlice, type SliceRequest } from '../broker/slice.ts';
 import { errorName } from '../protocol/errors.ts';
 import { Problem } from './problem.ts';
 import { lineOf, shownBatches, VisibleBatches } from './record-lines.ts';
 import { checkSlice, positionHeaders } from './slice-answer.ts';
+import { endWhenStalled, mayBeStill } from './stall.ts';
 
 export const LINES_TYPE = 'application/x-ndjson';
 
@@ -30,8 +32,9 @@ const FOLLOW_BYTES = 256 * 1024;
 const FOLLOW_WAIT_MS = 60_000;
 
 /** Writes, and waits where the reader is slow, until he has gone. */
-async function write(raw: ServerResponse, text: string): Promise<void> {
+async function write(services: Services, raw: ServerResponse, text: string): Promise<void> {
   if (text === '' || raw.destroyed || raw.write(text)) return;
+  endWhenStalled(raw, services.config);
   await new Promise<void>((resolve) => {
     const done = () => {
       raw.off('drain', done);
@@ -41,6 +44,7 @@ async function write(raw: ServerResponse, text: string): Promise<void> {
     raw.on('drain', done);
     raw.on('close', done);
   });
+  mayBeStill(raw);
 }
 
 /** Sends the records of slices, and knows how far it has come. */
@@ -88,7 +92,7 @@ class LineSender {
   async #flush(): Promise<void> {
     const piece = this.#piece;
     this.#piece = '';
-    await write(this.#raw, piece);
+    await write(this.#context.services, this.#raw, piece);
   }
 }
 

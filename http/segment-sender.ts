@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import type { Services } from '../broker/services.ts';
 import { BufferPool } from '../storage/buffer-pool.ts';
 import type { LocatedFile } from '../storage/types.ts';
+import { endWhenStalled } from './stall.ts';
 
 const CHUNK_BYTES = 512 * 1024;
 /** However short memory is. */
@@ -31,11 +32,13 @@ function write(raw: ServerResponse, bytes: Buffer): Promise<void> {
   });
 }
 
+type SenderServices = Pick<Services, 'config' | 'memory' | 'metrics' | 'env'>;
+
 export class SegmentSender {
-  readonly #services: Pick<Services, 'memory' | 'metrics' | 'env'>;
+  readonly #services: SenderServices;
   readonly #pool = new BufferPool(POOL_KEEP_BYTES);
 
-  constructor(services: Pick<Services, 'memory' | 'metrics' | 'env'>) {
+  constructor(services: SenderServices) {
     this.#services = services;
   }
 
@@ -46,11 +49,12 @@ export class SegmentSender {
     sizeBytes: number,
     raw: ServerResponse,
   ): Promise<void> {
-    const { memory, env } = this.#services;
+    const { memory, env, config } = this.#services;
     const wanted = Math.min(CHUNK_BYTES, Math.max(1, sizeBytes));
     const chunkBytes = memory.allowance(wanted, Math.min(wanted, LEAST_CHUNK_BYTES));
     const held = chunkBytes * BUFFERS;
     memory.take('answers', held);
+    endWhenStalled(raw, config);
     try {
       await this.#stream(file, position, sizeBytes, chunkBytes, raw);
       raw.end();

@@ -24,6 +24,8 @@ export interface HttpListener {
 /** What is served: the broker's state, and its records where slices are switched on. */
 export interface ServedBroker extends ObservedBroker {
   readonly slices?: Services | undefined;
+  /** To each listener. */
+  readonly mostHttpConnections?: number;
 }
 
 export interface HttpServer {
@@ -66,6 +68,9 @@ function makeApp(
       tell(reply, new Problem('INVALID_REQUEST', error.message, error.statusCode ?? 400));
     },
   });
+  if (broker.mostHttpConnections !== undefined) {
+    app.server.maxConnections = broker.mostHttpConnections;
+  }
   inWork.watch(app);
   app.setNotFoundHandler((request, reply) => {
     return tell(reply, new Problem('RESOURCE_NOT_FOUND', `nothing is served at ${request.url}`));

@@ -19,6 +19,7 @@ import { Problem } from './problem.ts';
 import { type AnswerDoc, type Route, route } from './routes.ts';
 import { checkSlice, POSITION_HEADERS, positionHeaders } from './slice-answer.ts';
 import { findPartition, resolveFrom, type SliceValues, sliceParameters } from './slice-request.ts';
+import { endWhenStalled } from './stall.ts';
 
 /** Record batches of magic 2, one behind the other, as Kafka's protocol defines them. */
 export const BATCHES_TYPE = 'application/vnd.tailrace.record-batches';
@@ -78,11 +79,12 @@ async function readTold(
 }
 
 /** Sends the buffers as they are; they are given back when they have left. */
-function sendBatches(reply: FastifyReply, reading: SliceReading): void {
+function sendBatches(services: Services, reply: FastifyReply, reading: SliceReading): void {
   const { slice } = reading;
   reply.hijack();
   const { raw } = reply;
   raw.once('close', () => reading.release());
+  endWhenStalled(raw, services.config);
   raw.writeHead(200, {
     'content-type': BATCHES_TYPE,
     'content-length': slice.sizeBytes,
@@ -122,7 +124,8 @@ function answer(
 ): unknown {
   const { slice } = reading;
   count(services, slice);
-  if (slice.location === undefined && slice.sizeBytes > 0) return sendBatches(reply, reading);
+  if (slice.location === undefined && slice.sizeBytes > 0)
+    return sendBatches(services, reply, reading);
   reading.release();
   reply.headers(positionHeaders(slice));
   if (slice.location === undefined) {

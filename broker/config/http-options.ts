@@ -27,6 +27,11 @@ export const httpOptions = {
       '`http.listeners` when not set, with the host that Kafka clients are told where that one ' +
       'listens on all interfaces.',
   }),
+  'http.max.connections': int(1000, {
+    own: true,
+    min: 1,
+    doc: 'How many connections each HTTP listener takes at a time; further ones are closed at once.',
+  }),
   'slice.http.enable': bool(true, {
     own: true,
     doc: 'Whether slices and segments are served over HTTP, beside health and metrics.',

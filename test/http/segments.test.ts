@@ -235,6 +235,34 @@ t.test('a slow reader holds two buffers and gets all of it', async (t) => {
   await until(() => memory.bytesOf('answers') === 0);
 });
 
+t.test('who takes nothing of his answer is let go', async (t) => {
+  const world = await HttpWorld.start(t, {
+    'connections.max.idle.ms': '300',
+    'slice.location.enable': 'false',
+  });
+  const orders = await world.topic('orders');
+  for (let i = 0; i < 16; i++) await world.produce(orders, [{ value: randomBytes(900_000) }]);
+  const { memory, locations } = world.broker.services;
+  const stall = async (path: string) => {
+    const socket = net.connect(world.port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.pause();
+    const accept = path.includes('follow') ? 'Accept: application/x-ndjson\r\n' : '';
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n${accept}\r\n`);
+    await until(() => memory.bytesOf('answers') > 0);
+    await until(() => memory.bytesOf('answers') === 0);
+  };
+  const slice = '/v1/topics/orders/partitions/0/slice?from=0';
+  await stall(`${slice}&max_bytes=50000000`);
+  await stall(`${slice}&follow=true`);
+  await orders.log.flush();
+  const location = (await orders.log.locate(0, 2 ** 30))!;
+  await stall(locations.redirect(orders.log, location));
+  const waiting = world.slice('orders', 'from=latest&timeout_ms=900');
+  t.equal((await waiting).status, 204, 'who waits is not meant');
+});
+
 t.test('who breaks off leaves nothing behind', async (t) => {
   const world = await HttpWorld.start(t);
   const orders = await world.topic('orders', { 'file.delete.delay.ms': '0' });

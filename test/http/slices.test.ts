@@ -1,7 +1,7 @@
 import net from 'node:net';
 import t from 'tap';
 import { readBatchHeader } from '../../protocol/record-batch.ts';
-import { readRecords } from '../../protocol/records.ts';
+import { controlBatch, MarkerType, readRecords } from '../../protocol/records.ts';
 import { type Answer, ask, HttpWorld, numberIn, until } from './http-world.ts';
 
 /** Offsets of the records in a body of batches. */
@@ -179,6 +179,51 @@ t.test('read_committed ends at the last stable offset and names what was aborted
     const latest = await world.slice('orders', 'from=latest&isolation=read_committed');
     t.equal(numberIn(latest, 'next-offset'), 1);
   }
+});
+
+t.test('aborted transactions that no header takes are told over several slices', async (t) => {
+  const world = await HttpWorld.start(t);
+  const orders = await world.topic('orders');
+  const { abort: type } = MarkerType;
+  const count = 500;
+  for (let producerId = 1; producerId <= count; producerId++) {
+    const producer = { producerId, producerEpoch: 0, transactional: true, baseSequence: 0 };
+    await world.produce(orders, ['x'], { ...producer, baseOffset: 0 });
+    const marker = { type, producerId, producerEpoch: 0, coordinatorEpoch: 0, timestamp: 1 };
+    await orders.appendOwnBatch(controlBatch(marker));
+  }
+  for (const place of ['memory', 'segments']) {
+    if (place === 'segments') await orders.log.flush();
+    const told = new Set<string>();
+    let slices = 0;
+    for (let next = 0; next < orders.log.endOffset; slices++) {
+      const answer = await world.slice('orders', `from=${next}&isolation=read_committed`);
+      t.equal(answer.status, place === 'memory' ? 200 : 307);
+      const aborted = String(answer.headers['tailrace-aborted-transactions']).split(',');
+      t.ok(aborted.length <= 200, `${aborted.length}`);
+      for (const transaction of aborted) told.add(transaction);
+      const after = numberIn(answer, 'next-offset');
+      if (after <= next) throw new Error('it does not go on');
+      next = after;
+    }
+    t.equal(told.size, count, place);
+    t.ok(slices >= 3);
+  }
+});
+
+t.test('too many connections are closed', async (t) => {
+  const world = await HttpWorld.start(t, { 'http.max.connections': '2' });
+  const open = [1, 2].map(() => net.connect(world.port, '127.0.0.1'));
+  t.teardown(() => open.map((socket) => socket.destroy()));
+  await Promise.all(open.map((socket) => new Promise((done) => socket.once('connect', done))));
+  await t.rejects(ask(world.port, '/healthz'));
+  for (const socket of open) socket.destroy();
+  await until(() =>
+    ask(world.port, '/healthz').then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
 });
 
 t.test('bad requests are refused, and it is said why', async (t) => {
