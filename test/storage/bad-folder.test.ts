@@ -144,3 +144,49 @@ t.test('a partition folder that was taken away is missed, and its offsets with i
   t.ok(world.lines.some(({ level, text }) => level === 'error' && text.includes('are missing')));
   t.equal(world.append(), 3, 'no offset names two records');
 });
+
+t.test('checkpoints that are lost, cut, foreign or old cost time and nothing else', async (t) => {
+  const files = [
+    'recovery-point-offset-checkpoint',
+    'log-start-offset-checkpoint',
+    'tailrace-log-ends',
+    'orders-0/leader-epoch-checkpoint',
+    'orders-0/00000000000000000007.snapshot',
+  ].map((name) => `/data/${name}`);
+  for (const path of files) {
+    for (const harm of ['lost', 'cut', 'foreign', 'old'] as const) {
+      for (const stop of ['stop', 'kill'] as const) {
+        const world = new StoreWorld({ topic: { segmentBytes: 500 } });
+        await world.start();
+        for (const sequence of [0, 2, 4]) world.append(2, 100, { id: 5, sequence });
+        await world.clock.run(world.log.flush());
+        await world.clock.run(world.log.deleteRecordsBefore(3));
+        await world.clock.advance(61_000);
+        const old = world.disk.files().includes(path)
+          ? Buffer.from(world.disk.file(path).contents)
+          : undefined;
+        world.append(1, 100, { id: 5, sequence: 6 });
+        await world.reached('durable', 7);
+        await world[stop]();
+        if (!world.disk.files().includes(path)) continue;
+        const file = world.disk.file(path);
+        if (harm === 'lost') await world.disk.mount().remove(path);
+        if (harm === 'cut') file.truncate(Math.floor(file.sizeBytes / 2));
+        if (harm === 'foreign') file.write(Buffer.alloc(file.sizeBytes, 0xff), 0);
+        if (harm === 'old' && old !== undefined) {
+          file.truncate(0);
+          file.write(old, 0);
+        }
+        await world.start();
+        const what = `${path} ${harm}, ${stop}`;
+        const bases = (await world.batches(world.log.logStartOffset)).map(([base]) => base);
+        if (bases.join() !== '2,4,6') t.fail(`${what}: ${bases.join()}`);
+        if (world.log.endOffset !== 7) t.fail(`${what}: ends at ${world.log.endOffset}`);
+        const repeated = world.batch(1, 100, { id: 5, sequence: 6 }).header;
+        if (world.log.producers.check(repeated)?.lastOffset !== 6) t.fail(`${what}: not known`);
+        const next = world.batch(1, 100, { id: 5, sequence: 7 }).header;
+        if (world.log.producers.check(next) !== undefined) t.fail(`${what}: not taken`);
+      }
+    }
+  }
+});

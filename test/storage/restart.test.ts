@@ -159,3 +159,22 @@ t.test('epochs rise, also where their file was lost, damaged or left behind', as
     await world.stop();
   }
 });
+
+t.test('a start that takes long says how far it is', async (t) => {
+  const world = new StoreWorld();
+  await world.start();
+  world.append(3, 100);
+  await world.clock.run(world.log.flush());
+  await world.kill();
+  world.disk.delayMs = ({ path }) => (path.startsWith(FOLDER) ? 700 : 0);
+  await world.start();
+  world.disk.delayMs = undefined;
+  const said = world.lines.filter(({ text }) => text === 'the logs are being opened');
+  t.ok(said.length >= 2);
+  t.match(said[0], { level: 'info', values: { opened: 0, logs: 1, durationMs: 3000 } });
+  await world.clock.advance(10_000);
+  t.equal(
+    world.lines.filter(({ text }) => text === 'the logs are being opened').length,
+    said.length,
+  );
+});
