@@ -108,9 +108,17 @@ export class UrlAgents {
     const isSecure = url.protocol === 'https:';
     const options = { agent: isSecure ? this.#https : this.#http, headers };
     return new Promise((resolve, reject) => {
-      const request = (isSecure ? https : http).get(url, options, resolve);
-      request.setTimeout(SILENCE_LIMIT_MS, () => request.destroy(new Error('no answer in time')));
-      request.once('error', reject);
+      const silence = setTimeout(() => {
+        request.destroy(new Error('no answer in time'));
+      }, SILENCE_LIMIT_MS);
+      const request = (isSecure ? https : http).get(url, options, (response) => {
+        clearTimeout(silence);
+        resolve(response);
+      });
+      request.once('error', (error) => {
+        clearTimeout(silence);
+        reject(error);
+      });
     });
   }
 
@@ -132,7 +140,7 @@ export async function* urlPieces(
   let buffer: Buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, length));
   let filled = 0;
   try {
-    for await (const part of response as AsyncIterable<Buffer>) {
+    for await (const part of partsOf(response)) {
       if (part.length > length - done - filled) {
         throw new LocationFault('unsound', `${location.url} has more than the range`);
       }
@@ -156,6 +164,19 @@ export async function* urlPieces(
     response.destroy();
   }
   if (done < length) throw new LocationFault('gone', `${location.url} ended early`);
+}
+
+/** What comes of an answer, as long as it comes: who does not take it yet is not timed. */
+async function* partsOf(response: http.IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
+  const parts = response[Symbol.asyncIterator]() as AsyncIterator<Buffer, void>;
+  for (;;) {
+    const silence = setTimeout(() => {
+      response.destroy(new Error('no bytes in time'));
+    }, SILENCE_LIMIT_MS);
+    const { done, value } = await parts.next().finally(() => clearTimeout(silence));
+    if (done === true) return;
+    yield value;
+  }
 }
 
 /** Memory for what follows the whole batches of a full buffer, with the rest of it in front. */

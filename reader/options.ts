@@ -40,7 +40,7 @@ export interface ReadOptions {
   readonly maxWaitMs?: number;
   /** The most bytes of records in one answer for one partition; 1 MiB when not given. */
   readonly maxBytes?: number;
-  /** The most bytes of one location; 64 MiB when not given. Not held in memory. */
+  /** The most bytes of one location; 256 MiB when not given. Not held in memory. */
   readonly maxLocatedBytes?: number;
   /** What is read from a file or URL at once; 1 MiB when not given. Twice that is held, per partition. */
   readonly chunkBytes?: number;
@@ -91,7 +91,7 @@ const DEFAULTS = {
   minBytes: 1,
   maxWaitMs: 500,
   maxBytes: MEBIBYTE,
-  maxLocatedBytes: 64 * MEBIBYTE,
+  maxLocatedBytes: 256 * MEBIBYTE,
   chunkBytes: MEBIBYTE,
   maxBufferedBytes: 64 * MEBIBYTE,
   maxBatchBytes: 128 * MEBIBYTE,

@@ -19,8 +19,9 @@ const COUNT = 300;
 
 type Answer = (request: http.IncomingMessage, response: http.ServerResponse) => void;
 
-async function serve(t: Test, answer: Answer): Promise<string> {
+async function serve(t: Test, answer: Answer, connected?: () => void): Promise<string> {
   const server = http.createServer(answer).listen(0, '127.0.0.1');
+  server.on('connection', () => connected?.());
   t.teardown(() => {
     server.closeAllConnections();
     server.close();
@@ -82,18 +83,22 @@ t.test('without a way of the reader, or of the broker, records come as ever', as
 
 t.test('from a static server that has whole files', async (t) => {
   let folder = '';
-  const base = await serve(t, (request, response) => {
+  let connections = 0;
+  const answer: Answer = (request, response) => {
     const { pathname } = new URL(request.url!, 'http://x');
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
     if (first === undefined) return response.writeHead(500).end();
     const range = { start: Number(first), end: Number(last) };
     response.writeHead(206, { 'content-length': range.end - range.start + 1 });
     createReadStream(join(folder, pathname), range).pipe(response);
-  });
+  };
+  const base = await serve(t, answer, () => connections++);
   const source = await start(t, { 'slice.location.base.url': `${base}/` });
   folder = join(source.broker.dataDir, 'located');
-  const { stats } = await readAll(t, source, { ways: ['url'], from: 0 });
+  const { stats } = await readAll(t, source, { ways: ['url'], maxLocatedBytes: 20_000 });
   t.match(stats, { fileBytes: 0, recordBytes: 0, askedAgain: 0 });
+  t.ok(stats.locations >= 8, `${stats.locations} locations`);
+  t.ok(connections < 4, `over ${connections} connections`);
   t.ok(stats.urlBytes > COUNT * 500);
 });
 
