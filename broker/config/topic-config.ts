@@ -80,9 +80,13 @@ export class TopicConfig {
 
   logOptions(): LogOptions {
     const policies = this.get('cleanup.policy');
+    const compacts = policies.includes('compact');
+    const maxCompactionLagMs = this.get('max.compaction.lag.ms');
+    const segmentMs = this.get('segment.ms');
     return {
       segmentBytes: this.get('segment.bytes'),
-      segmentMs: this.get('segment.ms'),
+      // Nothing of the active segment is cleaned: it must be closed before its records are too old.
+      segmentMs: compacts ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs,
       segmentJitterMs: this.get('segment.jitter.ms'),
       segmentIndexBytes: this.get('segment.index.bytes'),
       indexIntervalBytes: this.get('index.interval.bytes'),
@@ -91,14 +95,14 @@ export class TopicConfig {
       flushMs: this.get('flush.ms'),
       producerIdExpirationMs: this.#broker.get('producer.id.expiration.ms'),
       deletes: policies.includes('delete'),
-      compacts: policies.includes('compact'),
+      compacts,
       retentionMs: this.get('retention.ms'),
       retentionBytes: this.get('retention.bytes'),
       deleteRetentionMs: this.get('delete.retention.ms'),
       minCompactionLagMs: this.get('min.compaction.lag.ms'),
-      maxCompactionLagMs: this.get('max.compaction.lag.ms'),
+      maxCompactionLagMs,
       minCleanableDirtyRatio: this.get('min.cleanable.dirty.ratio'),
-      compactsTail: policies.includes('compact') && this.get('tail.compaction.enable'),
+      compactsTail: compacts && this.get('tail.compaction.enable'),
       visibility: this.get('fetch.visibility'),
       internal: this.#internal,
     };
