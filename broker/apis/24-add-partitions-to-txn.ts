@@ -14,6 +14,7 @@ import {
 } from '../../protocol/messages/add-partitions-to-txn.ts';
 import type { Decoded, Input } from '../../protocol/schema.ts';
 import { api, type RequestContext } from '../api.ts';
+import { isInternalTopic } from '../topic-names.ts';
 import type { TopicPartition } from '../transactions/coordinator.ts';
 
 type Request = Decoded<typeof AddPartitionsToTxnRequest>;
@@ -59,17 +60,21 @@ function results(topics: Asked, errors: readonly ErrorName[]): TopicResult[] {
 async function errorsOf(context: RequestContext, transaction: Transaction): Promise<ErrorName[]> {
   const { transactions, topics } = context.services;
   const partitions = partitionsOf(transaction.topics);
-  const isMissing = ({ topic, partition }: TopicPartition) =>
-    topics.partition(topic, partition) === undefined;
-  if (partitions.some(isMissing)) {
-    return partitions.map((one) =>
-      isMissing(one) ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'OPERATION_NOT_ATTEMPTED',
-    );
+  const isOfClient = context.apiVersion < FIRST_OF_BROKERS;
+  const faultOf = ({ topic, partition }: TopicPartition): ErrorName | undefined => {
+    // Offsets have a request of their own; the coordinator's topic is nobody's.
+    if (isOfClient && isInternalTopic(topic)) return 'TOPIC_AUTHORIZATION_FAILED';
+    const isThere = topics.partition(topic, partition) !== undefined;
+    return isThere ? undefined : 'UNKNOWN_TOPIC_OR_PARTITION';
+  };
+  const faults = partitions.map(faultOf);
+  if (faults.some((fault) => fault !== undefined)) {
+    return faults.map((fault) => fault ?? 'OPERATION_NOT_ATTEMPTED');
   }
   const { transactionalId: id, producerId, producerEpoch, verifyOnly } = transaction;
   const client = { producerId, producerEpoch };
   if (verifyOnly) return transactions.verifyPartitions(id, client, partitions);
-  const clientVersion = context.apiVersion >= FIRST_OF_BROKERS ? 2 : 0;
+  const clientVersion = isOfClient ? 0 : 2;
   const error = await transactions.addPartitions(id, client, partitions, clientVersion);
   const isTold = error !== 'PRODUCER_FENCED' || context.apiVersion >= FIRST_WITH_FENCED;
   return partitions.map(() => (isTold ? error : 'INVALID_PRODUCER_EPOCH'));

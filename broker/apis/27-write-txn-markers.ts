@@ -8,7 +8,7 @@
  * Source: Kafka's KafkaApis.handleWriteTxnMarkersRequest.
  */
 
-import { ErrorCode } from '../../protocol/errors.ts';
+import { ErrorCode, ProtocolError } from '../../protocol/errors.ts';
 import {
   WriteTxnMarkersRequest,
   WriteTxnMarkersResponse,
@@ -29,6 +29,9 @@ async function markPartition(
   const { topics, groups } = context.services;
   const { transactionResult: isCommit, topics: _, ...fields } = marker;
   try {
+    if (fields.producerId < 0 || fields.producerEpoch < 0) {
+      throw new ProtocolError('INVALID_REQUEST', 'a marker without a producer');
+    }
     await writeMarker(topics, groups, { topic, partition }, { ...fields, isCommit });
     return { partitionIndex: partition, errorCode: ErrorCode.NONE };
   } catch (error) {

@@ -21,7 +21,7 @@ import {
 } from '../../protocol/messages/write-txn-markers.ts';
 import { readCommitted } from './exactly-once/committed-reader.ts';
 import { newTopic } from './kafkajs-client.ts';
-import { startTestBroker } from './test-broker.ts';
+import { isApacheKafka, startTestBroker } from './test-broker.ts';
 import { TransactionWire } from './transaction-wire.ts';
 
 t.setTimeout(120_000);
@@ -104,6 +104,7 @@ t.test('a hanging transaction is found and ended by hand', async (t) => {
   t.equal(await mark(1, 0, 7), 'UNKNOWN_TOPIC_OR_PARTITION');
   const raised = await mark(2, 0, 0, { transactionVersion: 2 });
   t.equal(raised, 'INVALID_PRODUCER_EPOCH', 'KIP-1228: the transaction is a later one');
+  if (!isApacheKafka) t.equal(await mark(1, 0, 0, { producerEpoch: -1 }), 'INVALID_REQUEST');
   t.equal(await mark(1, 3, 0), 'NONE');
   t.equal(await mark(2, 2, 0), 'TRANSACTION_COORDINATOR_FENCED');
   const earlier = { producerEpoch: producerEpoch - 1 };

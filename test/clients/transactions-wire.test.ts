@@ -28,6 +28,11 @@ t.test('AddPartitionsToTxn: all are added, or none', async (t) => {
     t.same(await wire.addPartitions(version, client, { [topic]: [0, 1] }), ['NONE', 'NONE']);
     const some = await wire.addPartitions(version, client, { [topic]: [1, 7] });
     t.same(some, ['OPERATION_NOT_ATTEMPTED', 'UNKNOWN_TOPIC_OR_PARTITION'], `version ${version}`);
+    const own = await wire.addPartitions(version, client, {
+      [topic]: [0],
+      __transaction_state: [0],
+    });
+    if (version < 4) t.ok(own.includes('TOPIC_AUTHORIZATION_FAILED'), 'a topic of the broker');
     const stranger = { ...client, producerId: client.producerId + 5000 };
     const mapping = ['INVALID_PRODUCER_ID_MAPPING'];
     t.same(await wire.addPartitions(version, stranger, { [topic]: [0] }), mapping);
