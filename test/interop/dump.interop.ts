@@ -61,7 +61,8 @@ t.test('offset and time indexes', async (t) => {
   const judged = checked.out.split('\n').filter((line) => /passed sanity|is empty/.test(line));
   t.equal(judged.length, files.length);
   t.ok(judged.filter((line) => line.includes('passed')).length >= 20, 'few are empty');
-  t.same(complaints(await dumpLogSegments(files, '--verify-index-only')), []);
+  // The internal topics are compacted.
+  t.same(complaints(await dumpLogSegments(files, '--verify-index-only'), true), []);
 });
 
 t.test('committed offsets', async (t) => {
