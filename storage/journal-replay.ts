@@ -112,7 +112,13 @@ export async function scanJournal(parts: readonly JournalPart[]): Promise<Scanne
   const used = parts.filter((part) => part.header !== undefined);
   used.sort((a, b) => a.header!.sequence - b.header!.sequence);
   const found: (PlacedGroup | JournalGap)[] = [];
-  for (const part of used) await scanPart(part, usedBytes(part, used), found);
+  for (const part of used) {
+    const usedBytes = usedBytesOf(part, used);
+    await scanPart(part, usedBytes ?? part.sizeBytes, found);
+    const last = found.at(-1);
+    const endsInGap = last !== undefined && last.part === part && !('group' in last);
+    if (usedBytes === undefined && endsInGap && part !== used.at(-1)) found.pop();
+  }
   return { used, found, synced: syncedMark(found) };
 }
 
@@ -157,10 +163,16 @@ class Pieces {
   }
 }
 
-/** Where a file's groups end; behind that is what it had left when the journal went on to the next. */
-function usedBytes({ header, sizeBytes }: JournalPart, used: readonly JournalPart[]): number {
-  const next = used.find((part) => part.header!.sequence === header!.sequence + 1);
-  return Math.min(sizeBytes, next?.header?.previousBytes || sizeBytes);
+/**
+ * Where a file's groups end; behind that is what it had left when the journal went on to the next.
+ * Undefined for the last file, and for one that was out of use already: the next one is in use again
+ * for something else, and nothing here is needed.
+ */
+function usedBytesOf(part: JournalPart, used: readonly JournalPart[]): number | undefined {
+  const sequence = part.header!.sequence + 1;
+  const next = used.find(({ header }) => header!.sequence === sequence);
+  const usedBytes = next?.header?.previousBytes || part.sizeBytes;
+  return next && Math.min(part.sizeBytes, usedBytes);
 }
 
 async function scanPart(

@@ -222,7 +222,9 @@ export class Segment implements CachedIndexes {
     const { env } = this.#context;
     const stored = await readIndexes(env.disk, this.#indexPlace, this.sizeBytes);
     if (typeof stored === 'string') {
-      env.log.warn({ segment: this.path, reason: stored }, 'an index is made anew');
+      // The files of a segment that grows come with their first entries, or at a stop.
+      const level = this.isClosed ? 'warn' : 'debug';
+      env.log[level]({ segment: this.path, reason: stored }, 'an index is made anew');
       return this.rebuildIndexes();
     }
     // What a killed process had not written of the indexes of its last segment is added.
