@@ -63,7 +63,6 @@ async function run(target: Target, settings: Settings, recordBytes: number): Pro
   const { dataDir } = target;
   if (dataDir === undefined) throw new Error('compaction is measured on brokers started here');
   const control = await WireConnection.open(target.host, target.port);
-  const beside = await WireConnection.open(target.host, target.port);
   const topic = freshTopic('compaction');
   const other = freshTopic('beside');
   await createTopic(control, topic, 1, {
@@ -73,9 +72,12 @@ async function run(target: Target, settings: Settings, recordBytes: number): Pro
     'min.cleanable.dirty.ratio': '0.1',
   });
   await createTopic(control, other, 1);
+  const open: WireConnection[] = [control];
   try {
     await fill(control, topic, settings.compactionRecords, recordBytes);
     await sleep(2000);
+    const beside = await WireConnection.open(target.host, target.port);
+    open.push(beside);
     await produceUntil(beside, other, seconds(WARM_UP_SECONDS));
     const before = await produceUntil(beside, other, seconds(settings.seconds));
     const log = closedSegments(path.join(dataDir, `${topic}-0`));
@@ -99,8 +101,7 @@ async function run(target: Target, settings: Settings, recordBytes: number): Pro
   } finally {
     await deleteTopic(control, topic);
     await deleteTopic(control, other);
-    control.close();
-    beside.close();
+    for (const connection of open) connection.close();
   }
 }
 

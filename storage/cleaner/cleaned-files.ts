@@ -20,7 +20,8 @@ import { storeTable } from '../table-file.ts';
 import { type AbortedTxn, TxnIndex } from '../txn-index.ts';
 import type { Pace } from './cleaning-job.ts';
 
-const SYNC_BYTES = 8 * 1024 * 1024;
+/** The 99th percentile of a producer beside it grew with this, from 8 ms at 1 MiB to 21 at 8. */
+const SYNC_BYTES = 1024 * 1024;
 
 const SUFFIXES = [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] as const;
 
