@@ -3,13 +3,14 @@
  * Loaded only when `http.listeners` is set. /v1/openapi.json describes all of it.
  */
 
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Services } from '../broker/services.ts';
 import { type ObservedBroker, observationRoutes } from './observation.ts';
 import { openApi } from './openapi.ts';
 import { PROBLEM_TYPE, Problem, problemOf } from './problem.ts';
 import { ProcessMetrics } from './process-metrics.ts';
+import { RequestsInWork } from './requests-in-work.ts';
 import { addRoutes, type Route, route } from './routes.ts';
 import { segmentRoute } from './segments.ts';
 import { sliceRoute } from './slices.ts';
@@ -40,8 +41,6 @@ const MAX_PARAMETER_CHARACTERS = 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Time for what is being answered when the broker stops; those who wait were let go before. */
 const STOP_GRACE_MS = 1000;
-/** Requests of one connection that may be in work, when they come without waiting for answers. */
-const MOST_PIPELINED = 16;
 
 function describe(routes: readonly Route[]): Route {
   return route({
@@ -91,44 +90,6 @@ function makeApp(
 function tell(reply: FastifyReply, problem: Problem): FastifyReply {
   const body = Buffer.from(JSON.stringify(problem));
   return reply.code(problem.status).type(PROBLEM_TYPE).send(body);
-}
-
-/** The requests that are in work. */
-class RequestsInWork {
-  readonly #ofSocket = new WeakMap<Socket, number>();
-  #count = 0;
-  #allDone: (() => void) | undefined;
-
-  /** Who sends requests without taking answers pins a few of them, not all. */
-  watch(app: FastifyInstance): void {
-    app.addHook('onRequest', (request, reply, done) => {
-      const { socket } = request.raw;
-      const count = (this.#ofSocket.get(socket) ?? 0) + 1;
-      this.#ofSocket.set(socket, count);
-      this.#count++;
-      reply.raw.once('close', () => this.#ended(socket));
-      if (count <= MOST_PIPELINED) done();
-      else done(new Problem('THROTTLING_QUOTA_EXCEEDED', 'take the answers first'));
-    });
-  }
-
-  /** Resolves when all have been answered, or after so long. */
-  ended(graceMs: number): Promise<void> {
-    if (this.#count === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, graceMs);
-      this.#allDone = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  #ended(socket: Socket): void {
-    this.#ofSocket.set(socket, (this.#ofSocket.get(socket) ?? 1) - 1);
-    this.#count--;
-    if (this.#count === 0) this.#allDone?.();
-  }
 }
 
 /** Opens one server for each listener. Rejects when an address cannot be had. */
