@@ -70,17 +70,22 @@ export function changesAmong(calls: readonly DiskCall[]): number[] {
 export interface Outcome {
   readonly before: Map<number, Buffer>;
   readonly after: Map<number, Buffer>;
+  readonly indexesAfter: number;
 }
 
 export async function wholeCleaning(): Promise<Outcome> {
   const world = await prepare();
   const before = logsOf(world);
   await cleanWith(world, () => undefined);
-  return { before, after: logsOf(world) };
+  const names = world.disk.files().filter((file) => file.endsWith('.txnindex'));
+  return { before, after: logsOf(world), indexesAfter: names.length };
 }
 
 /** How many groups are new; a text when one is neither old nor new. */
-export function compare(found: Map<number, Buffer>, { before, after }: Outcome): number | string {
+export function compare(
+  found: Map<number, Buffer>,
+  { before, after }: Pick<Outcome, 'before' | 'after'>,
+): number | string {
   const bases = [...after.keys()];
   const seen = new Map(found);
   let isNew = 0;
@@ -118,6 +123,11 @@ export async function check(
 ): Promise<void> {
   await world.start();
   const state = compare(logsOf(world), outcome);
+  // Each group that is new has an index of its own of the aborted transactions that have markers.
+  const indexes = world.disk.files().filter((file) => file.endsWith('.txnindex')).length;
+  if (state === outcome.after.size && indexes !== outcome.indexesAfter) {
+    t.fail(`${what}: ${indexes} transaction indexes, not ${outcome.indexesAfter}`);
+  }
   if (typeof state === 'string') t.fail(`${what}: ${state}`);
   const expected = JSON.stringify([...world.stateBelow(world.log.endOffset)].sort());
   const read = async () => JSON.stringify([...stateOf(await world.readCommitted(0))].sort());
