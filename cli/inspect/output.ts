@@ -25,6 +25,8 @@ const PLAIN_CHARS = {
   'right-mid': '',
   middle: '  ',
 };
+const CYAN = '\u001b[36m';
+const DEFAULT_COLOUR = '\u001b[39m';
 const BOX_MIDDLE = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
 
 /** The text of a table; numbers stand at the right. */
@@ -38,12 +40,13 @@ export function tableText(
     rows.every((row) => row[column] === undefined || typeof row[column] === 'number'),
   );
   const table = new Table({
-    head: [...head],
+    head: head.map((name) => (hasColours ? CYAN + name + DEFAULT_COLOUR : name)),
     chars: isTerminal ? BOX_MIDDLE : PLAIN_CHARS,
     colAligns: isRight.map((right) => (right ? 'right' : 'left')),
     style: {
-      head: hasColours ? ['cyan'] : [],
-      border: hasColours ? ['grey'] : [],
+      // The library's own colours depend on how the process was started.
+      head: [],
+      border: [],
       ...(isTerminal ? {} : { 'padding-left': 0, 'padding-right': 0 }),
     },
   });

@@ -8,7 +8,11 @@ import { Source } from '../reader/source.ts';
 import { run } from './program.ts';
 
 t.setTimeout(120_000);
-const source = await Source.start(t, { partitions: 2 });
+const source = await Source.start(t, {
+  partitions: 2,
+  // What is not persisted stays in memory, however slow the machine.
+  config: { 'tail.chunk.max.ms': '600000' },
+});
 for (let i = 0; i < 10; i++) await source.produce(10, 0, 50);
 await source.persist();
 const time = new Date(Date.now() + 1);
