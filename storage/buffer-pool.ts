@@ -5,6 +5,8 @@
 
 const SMALLEST = 4 * 1024;
 const LARGEST = 4 * 1024 * 1024;
+/** A read of a round size takes the next batch's header with it: that must not double the buffer. */
+const SLACK_BYTES = 256;
 
 /** Free buffers of one size. */
 interface SizeClass {
@@ -13,7 +15,7 @@ interface SizeClass {
   spare: number;
 }
 
-/** Free buffers by size class (powers of two up to 4 MiB), up to a limit kept. */
+/** Free buffers by size class (powers of two up to 4 MiB, and a little more), up to a limit kept. */
 export class BufferPool {
   readonly #free = new Map<number, SizeClass>();
   readonly #keepBytes: number;
@@ -36,9 +38,10 @@ export class BufferPool {
 
   /** A buffer of at least so many bytes with whatever contents; above 4 MiB of just that size. */
   acquire(bytes: number): Buffer {
-    if (bytes > LARGEST) return Buffer.allocUnsafeSlow(bytes);
-    let size = this.#smallest;
-    while (size < bytes) size *= 2;
+    if (bytes > LARGEST + SLACK_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    let round = this.#smallest;
+    while (round + SLACK_BYTES < bytes) round *= 2;
+    const size = round + SLACK_BYTES;
     const free = this.#free.get(size);
     const buffer = free?.buffers.pop();
     if (free === undefined || buffer === undefined) return Buffer.allocUnsafeSlow(size);
@@ -50,7 +53,8 @@ export class BufferPool {
   /** Takes back a whole buffer that nobody uses any more. */
   release(buffer: Buffer): void {
     const size = buffer.length;
-    const isPooled = size >= this.#smallest && size <= LARGEST && (size & (size - 1)) === 0;
+    const round = size - SLACK_BYTES;
+    const isPooled = round >= this.#smallest && round <= LARGEST && (round & (round - 1)) === 0;
     if (!isPooled || this.#freeBytes + size > this.#keepBytes) return;
     const free = this.#free.get(size);
     if (free === undefined) this.#free.set(size, { buffers: [buffer], spare: 0 });

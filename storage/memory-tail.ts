@@ -82,11 +82,9 @@ export class Chunk {
   ): TailBatch {
     let extent = this.#extents.at(-1);
     if (extent === undefined || extent.buffer.length - this.#used < batch.length) {
-      const next =
-        extent === undefined
-          ? FIRST_EXTENT_BYTES
-          : Math.min(extent.buffer.length * EXTENT_GROWTH, limit);
-      extent = new SharedBuffer(pool.acquire(Math.max(next, batch.length)), pool);
+      const next = extent === undefined ? FIRST_EXTENT_BYTES : grown(extent.buffer.length);
+      const sizeBytes = Math.max(Math.min(next, limit), batch.length);
+      extent = new SharedBuffer(pool.acquire(sizeBytes), pool);
       this.#extents.push(extent);
       this.heldBytes += extent.buffer.length;
       this.#used = 0;
@@ -138,6 +136,11 @@ export class Chunk {
     }
     return low;
   }
+}
+
+/** The pool's buffers are a little larger than they are asked to be; that must not add up. */
+function grown(extentBytes: number): number {
+  return (extentBytes - (extentBytes % FIRST_EXTENT_BYTES)) * EXTENT_GROWTH;
 }
 
 function entryOf(

@@ -6,6 +6,11 @@ import type { SegmentList } from './segment-list.ts';
 import { SegmentReader } from './segment-reader.ts';
 import type { SliceBuilder } from './slice-builder.ts';
 
+/** Large slices are read in pieces of this size, into buffers that are used again. */
+const PIECE_BYTES = 1024 * 1024;
+/** Less room than this is left empty once there are records of the segment. */
+const WORTH_A_READ_BYTES = 128 * 1024;
+
 /** What is asked for; see SegmentLog.read. */
 export interface ReadRequest {
   readonly from: number;
@@ -35,21 +40,22 @@ async function readSegment(
 ): Promise<boolean> {
   const reader = new SegmentReader(list.context, segment);
   let next = Math.max(slice.nextOffset, segment.baseOffset);
-  while (next < reader.endOffset) {
+  let hasRecords = false;
+  while (next < reader.endOffset && next < limit) {
     const isFirst = slice.recordBytes === 0;
-    const run = await reader.read({
-      from: next,
-      maxBytes: maxBytes - slice.recordBytes,
-      limit,
-      atLeastOne: atLeastOne && isFirst,
-    });
+    const leftBytes = maxBytes - slice.recordBytes;
+    if (hasRecords && leftBytes < WORTH_A_READ_BYTES) break;
+    const rest = { from: next, maxBytes: leftBytes, limit, atLeastOne: atLeastOne && isFirst };
+    let run = await reader.read({ ...rest, maxBytes: Math.min(leftBytes, PIECE_BYTES) });
+    // The next batch is larger than a piece, not than what is asked for.
+    if (run === 'full' && leftBytes > PIECE_BYTES) run = await reader.read(rest);
     if (run === 'end') return true;
     if (run === 'full') return false;
     slice.add(run);
     next = run.nextOffset;
-    if (run.recordBytes > 0) return next >= reader.endOffset;
+    hasRecords ||= run.recordBytes > 0;
   }
-  return true;
+  return next >= reader.endOffset;
 }
 
 /**
