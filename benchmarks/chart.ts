@@ -131,11 +131,12 @@ function drawPanel(panel: Panel, index: number): string {
   return `<g transform="translate(${index * WIDTH} 0)">\n${parts.join('\n')}\n</g>`;
 }
 
-/** The panels beside each other. */
-export function chart(panels: readonly Panel[]): string {
+/** The panels beside each other; `title` is what the picture shows, in words. */
+export function chart(title: string, panels: readonly Panel[]): string {
   const width = WIDTH * panels.length;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" width="${width}">`,
+    `<title>${escaped(title)}</title>`,
     '<style>text{font:12px sans-serif;fill:#777}.grid{stroke:#999;stroke-opacity:.3}</style>',
     ...panels.map(drawPanel),
     '</svg>',

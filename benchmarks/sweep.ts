@@ -21,6 +21,8 @@ import { digits } from './report.ts';
 import { freshTopic, Latencies } from './scenario.ts';
 import { type RunningTarget, startTarget } from './targets.ts';
 
+const TITLE = 'Latency, requests and processor time by min_bytes and timeout';
+
 const PER_SECOND = 500;
 const RECORD_BYTES = 2048;
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -213,7 +215,7 @@ try {
   }
   control.close();
   process.stdout.write(`${tableOf(cells)}\n`);
-  if (values.svg !== undefined) writeFileSync(values.svg, chart(panelsOf(cells)));
+  if (values.svg !== undefined) writeFileSync(values.svg, chart(TITLE, panelsOf(cells)));
   if (values.json !== undefined) {
     const how = { broker: values.broker, seconds, PER_SECOND, RECORD_BYTES, node: process.version };
     writeFileSync(values.json, `${JSON.stringify({ how, cells }, null, 2)}\n`);
