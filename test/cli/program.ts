@@ -16,9 +16,12 @@ export function run(...words: string[]): Promise<Ended> {
   return runIn(process.cwd(), ...words);
 }
 
-/** The same with a working folder. */
+/**
+ * The same with a working folder. Without the loaders that the test itself was started with: they
+ * cost each process a second.
+ */
 export function runIn(cwd: string, ...words: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [...process.execArgv, program, ...words], { cwd });
+  const child = spawn(process.execPath, [program, ...words], { cwd });
   let out = '';
   let err = '';
   child.stdout.on('data', (bytes: Buffer) => {

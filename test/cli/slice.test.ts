@@ -74,7 +74,7 @@ t.test('--follow prints what comes, until a signal', async (t) => {
   );
   const words = ['slice', 'numbers:1', '--follow', '--from', 'latest', '--explain'];
   const options = ['--bootstrap', source.address, '--timeout', '50'];
-  const child = spawn(process.execPath, [...process.execArgv, program, ...words, ...options]);
+  const child = spawn(process.execPath, [program, ...words, ...options]);
   t.teardown(() => child.kill('SIGKILL'));
   let out = '';
   let err = '';
@@ -111,7 +111,7 @@ t.test('--raw gives the batches as they are stored', async (t) => {
     import.meta.url.endsWith('.ts') ? '../../cli/main.ts' : '../../cli/main.js',
   );
   const words = ['slice', 'numbers:0', '--raw', '--limit', '4', '--bootstrap', source.address];
-  const child = spawn(process.execPath, [...process.execArgv, program, ...words]);
+  const child = spawn(process.execPath, [program, ...words]);
   const parts: Buffer[] = [];
   child.stdout.on('data', (bytes: Buffer) => parts.push(bytes));
   t.equal(await new Promise((resolve) => child.once('close', resolve)), 0);

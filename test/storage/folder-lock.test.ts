@@ -26,7 +26,7 @@ async function tempFolder(t: Test): Promise<string> {
 
 /** Starts another process that wants the folder; gives what it says first. */
 async function startHolder(t: Test, folder: string, bootId = 'boot', hostName = 'host') {
-  const child = spawn(process.execPath, [...process.execArgv, HOLDER, folder, bootId, hostName], {
+  const child = spawn(process.execPath, [HOLDER, folder, bootId, hostName], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));
