@@ -53,6 +53,9 @@ t.test('offsets of a consumer count with the transaction', async (t) => {
   }
   await stream.close();
   const admin = adminOf(t, broker);
-  const [group] = await admin.listConsumerGroupOffsets({ groups: [groupId] });
+  const [group] = await admin.listConsumerGroupOffsets({
+    groups: [groupId],
+    requireStable: true,
+  });
   t.equal(group?.topics[0]?.partitions[0]?.committedOffset, 1n);
 });
