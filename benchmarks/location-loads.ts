@@ -7,19 +7,13 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { hostIdOf } from '../protocol/host-id.ts';
 import { readBatches } from '../reader/index.ts';
-import { makeBatch } from './client/batches.ts';
 import { WireConnection } from './client/connection.ts';
 import { LocatedReader, type Way } from './client/located-reader.ts';
-import { produce } from './client/producer.ts';
-import { read } from './client/reader.ts';
-import { createTopic, endOffsets } from './client/topics.ts';
+import { createTopic } from './client/topics.ts';
+import { fillTopic, PARTITIONS, readTopic } from './client/whole-topic.ts';
 import { freshTopic } from './scenario.ts';
 import { type RunningTarget, startTarget } from './targets.ts';
 
-const PARTITIONS = 8;
-const BATCH = { recordBytes: 1024, recordCount: 60, codec: 'none' } as const;
-const FETCH_BYTES = 8 * 1024 * 1024;
-const MAX_WAIT_MS = 500;
 /** So that what was produced last is soon persisted. */
 const PERSIST = 'tail.chunk.max.ms=500';
 
@@ -57,36 +51,14 @@ async function fill(target: RunningTarget, sizeBytes: number): Promise<Filled> {
   const connection = await WireConnection.open(target.host, target.port);
   const topic = freshTopic('locations');
   await createTopic(connection, topic, PARTITIONS);
-  const records = makeBatch(BATCH);
-  const request = Array.from({ length: PARTITIONS }, (_, index) => ({ index, records }));
-  const requests = Math.ceil(sizeBytes / (records.length * PARTITIONS));
-  for (let sent = 0; sent < requests; sent += 1) {
-    await new Promise<void>((resolve, reject) => {
-      produce(connection, topic, 1, request, resolve, reject);
-    });
-  }
-  const ends = await endOffsets(connection, topic, PARTITIONS);
+  const ends = await fillTopic(connection, topic, sizeBytes);
   connection.close();
   return { target, topic, ends };
 }
 
 async function readPlain({ target, topic, ends }: Filled): Promise<number> {
   const connection = await WireConnection.open(target.host, target.port);
-  const total = ends.reduce((sum, end) => sum + end, 0);
-  let records = 0;
-  let bytes = 0;
-  await read(connection, {
-    topic,
-    from: new Map(ends.map((_, index) => [index, 0])),
-    maxWaitMs: MAX_WAIT_MS,
-    minBytes: 1,
-    maxBytes: FETCH_BYTES,
-    onBatch: (buffer, at) => {
-      bytes += buffer.readInt32BE(at + 8) + 12;
-      records += BATCH.recordCount;
-    },
-    goOn: () => records < total,
-  });
+  const bytes = await readTopic(connection, topic, ends);
   connection.close();
   return bytes;
 }
