@@ -65,13 +65,25 @@ export async function commitOffsets(shard: Shard, request: CommitRequest): Promi
   if (typeof entry === 'string') return refuse(entry);
   const fault = entry.group.commitFault(request.memberId, request.instanceId, request.generationId);
   if (fault !== undefined) return refuse(fault);
-  const errors = request.offsets.map((offset) => offsetFault(shard, entry, offset));
-  const accepted = request.offsets.filter((_, index) => errors[index] === 'NONE');
+  return commitAccepted(shard, entry, request.offsets, (accepted) =>
+    writeCommits(shard, request, accepted, entry),
+  );
+}
+
+/** Writes the offsets against which nothing speaks; gives the error of each, in order. */
+export async function commitAccepted(
+  shard: Shard,
+  entry: GroupEntry,
+  offsets: readonly OffsetToCommit[],
+  write: (accepted: readonly OffsetToCommit[]) => Promise<ErrorName | undefined>,
+): Promise<ErrorName[]> {
+  const errors = offsets.map((offset) => offsetFault(shard, entry, offset));
+  const accepted = offsets.filter((_, index) => errors[index] === 'NONE');
   if (accepted.length === 0) {
     shard.forgetIfVoid(entry);
     return errors;
   }
-  const error = await writeCommits(shard, request, accepted, entry);
+  const error = await write(accepted);
   return error === undefined ? errors : errors.map((own) => (own === 'NONE' ? error : own));
 }
 
@@ -87,7 +99,7 @@ function entryToCommit(shard: Shard, request: CommitRequest): GroupEntry | Error
 }
 
 /** What speaks against one offset. */
-export function offsetFault(shard: Shard, entry: GroupEntry, offset: OffsetToCommit): ErrorName {
+function offsetFault(shard: Shard, entry: GroupEntry, offset: OffsetToCommit): ErrorName {
   const { options, budget } = shard.services;
   if ((offset.metadata?.length ?? 0) > options.offsetMetadataMaxLength) {
     return 'OFFSET_METADATA_TOO_LARGE';

@@ -8,7 +8,7 @@ import type { ErrorName } from '../../protocol/errors.ts';
 import type { TransactionalProducer, TransactionMarker } from '../partition.ts';
 import {
   type CommitRequest,
-  offsetFault,
+  commitAccepted,
   offsetValues,
   refusedForMemory,
 } from './offset-operations.ts';
@@ -32,15 +32,11 @@ export async function commitInTransaction(
   const { memberId, instanceId, generationId } = request;
   const fault = entry.group.transactionalCommitFault(memberId, instanceId, generationId);
   if (fault !== undefined) return refuse(fault);
-  const errors = request.offsets.map((offset) => offsetFault(shard, entry, offset));
-  const accepted = request.offsets.filter((_, index) => errors[index] === 'NONE');
-  if (accepted.length === 0) {
+  return commitAccepted(shard, entry, request.offsets, async (offsets) => {
+    const error = await writeOffsets(shard, { ...request, offsets }, entry);
     shard.forgetIfVoid(entry);
-    return errors;
-  }
-  const error = await writeOffsets(shard, { ...request, offsets: accepted }, entry);
-  shard.forgetIfVoid(entry);
-  return error === undefined ? errors : errors.map((own) => (own === 'NONE' ? error : own));
+    return error;
+  });
 }
 
 /** The end of a transaction in one partition of __consumer_offsets; rejects when it is not written. */
