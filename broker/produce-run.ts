@@ -2,7 +2,8 @@
  * One Produce on its way. Two stages:
  *
  * 1. Ordered: the partitions join the transaction, where there is one, room for the bytes (a promise
- *    while the source is held back), checks, of which some batches need a worker, and the appends. When it is over, the next request may start.
+ *    while the source is held back), checks, of which some batches need a worker, and the appends.
+ *    When it is over, the next request may start.
  * 2. Acknowledged: each partition's mark of the acks level has passed its batch, or the request's
  *    timeout is over. A repeated batch waits for the mark to pass the original.
  *

@@ -93,8 +93,6 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
     this.#lease = new OffsetLease(this.#end);
     this.#marks = new LogMarks(this.#end);
     this.#persister = new LogPersister(path, this, this.tail);
-    // What a log is opened with is in its segments: no transaction that has ended holds readers back.
-    this.#head.markDurable(this.#end);
   }
 
   get options(): LogOptions {

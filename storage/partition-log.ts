@@ -87,33 +87,23 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     from: number,
     to: number,
   ): AbortedTransaction[] | Promise<AbortedTransaction[]> {
-    const inMemory = this.aborted
-      .filter((txn) => txn.lastOffset >= from && txn.firstOffset < to)
-      .map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
-    if (from >= this.persistedOffset) return inMemory;
-    return this.#abortedInSegments(from, to, inMemory);
+    if (from >= this.persistedOffset) return this.#abortedInMemory(from, to).map(withoutMarker);
+    return this.abortedWithin(from, to).then((aborted) => aborted.map(withoutMarker));
   }
 
-  /** Aborted transactions that overlap [from, to), with their markers. */
+  /** The same with their markers. */
   async abortedWithin(from: number, to: number): Promise<AbortedTxn[]> {
-    const inMemory = this.aborted.filter(
-      ({ firstOffset, lastOffset }) => lastOffset >= from && firstOffset < to,
-    );
+    const inMemory = this.#abortedInMemory(from, to);
     const stored = await this.segments.abortedTransactions(from, to);
     const known = new Set(stored.map(({ lastOffset }) => lastOffset));
+    // A marker may have come to the segments while they were asked.
     return [...stored, ...inMemory.filter(({ lastOffset }) => !known.has(lastOffset))];
   }
 
-  async #abortedInSegments(
-    from: number,
-    to: number,
-    inMemory: readonly AbortedTransaction[],
-  ): Promise<AbortedTransaction[]> {
-    const stored = await this.segments.abortedTransactions(from, to);
-    const known = new Set(stored.map(({ firstOffset }) => firstOffset));
-    const found = stored.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
-    // A marker may have come to the segments while they were asked.
-    return [...found, ...inMemory.filter(({ firstOffset }) => !known.has(firstOffset))];
+  #abortedInMemory(from: number, to: number): AbortedTxn[] {
+    return this.aborted.filter(
+      ({ firstOffset, lastOffset }) => lastOffset >= from && firstOffset < to,
+    );
   }
 
   offsetForTime(timestamp: number, limit: number): Promise<TimedRecord | undefined> {
@@ -194,4 +184,8 @@ export class PartitionLog extends LogWriter implements PartitionLogView {
     });
     return newest > NO_TIMESTAMP ? newest : this.path.env.clock.now();
   }
+}
+
+function withoutMarker({ producerId, firstOffset }: AbortedTxn): AbortedTransaction {
+  return { producerId, firstOffset };
 }

@@ -174,8 +174,8 @@ export interface PartitionLogView {
 
   /**
    * Takes one checked batch: assigns offset and epoch in place, remembers producer and epoch, puts
-   * it into the memory tail and into this turn's journal group. Never waits;
-   * the batch is copied. Throws LogFailed when writing to this log has failed before.
+   * it into the memory tail, copied, and into this turn's journal group. Never waits. Throws
+   * LogFailed when writing to this log has failed before.
    */
   append(batch: Buffer, header: BatchHeader, nowMs: number): AppendResult;
 
