@@ -20,13 +20,20 @@ await bundle();
 if (process.argv.includes('--types')) await copyTypes();
 
 async function bundle() {
-  const entries = {
-    cli: 'cli/main.ts',
-    index: 'broker/index.ts',
-    reader: 'reader/index.ts',
-    ...(await workers()),
-  };
   await fse.emptyDir(target);
+  await bundleEntries({ cli: 'cli/main.ts', index: 'broker/index.ts' });
+  // Apart, or what they share with the broker would become files of its own, each of which its
+  // start has to find, read and link.
+  await bundleEntries({ reader: 'reader/index.ts', ...(await workers()) });
+  // Read from beside the code, at the first use of zstd on a Node that has none of its own.
+  await fse.copyFile(
+    join(root, 'node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm'),
+    join(target, 'zstd.wasm'),
+  );
+  await fse.chmod(join(target, 'cli.js'), 0o755);
+}
+
+async function bundleEntries(entries) {
   await build({
     absWorkingDir: root,
     entryPoints: Object.entries(entries).map(([out, source]) => ({ in: source, out })),
@@ -50,12 +57,6 @@ async function bundle() {
     },
     logLevel: 'warning',
   });
-  // Read from beside the code, at the first use of zstd on a Node that has none of its own.
-  await fse.copyFile(
-    join(root, 'node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm'),
-    join(target, 'zstd.wasm'),
-  );
-  await fse.chmod(join(target, 'cli.js'), 0o755);
 }
 
 /** Files that run as worker threads: beside the code that starts them, by a relative URL. */
