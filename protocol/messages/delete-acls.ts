@@ -1,0 +1,42 @@
+/** DeleteAcls, API key 31. Source: Kafka 4.4's message definitions. */
+
+import { array, int8, int16, int32, message, string } from '../schema.ts';
+
+export const DeleteAclsRequest = message(
+  'DeleteAclsRequest',
+  { key: 31, type: 'request', versions: '1-3', flexible: '2+' },
+  {
+    filters: array('1+', {
+      resourceTypeFilter: int8('1+'),
+      resourceNameFilter: string('1+', { nullable: '1+' }),
+      patternTypeFilter: int8('1+', { default: 3 }),
+      principalFilter: string('1+', { nullable: '1+' }),
+      hostFilter: string('1+', { nullable: '1+' }),
+      operation: int8('1+'),
+      permissionType: int8('1+'),
+    }),
+  },
+);
+
+export const DeleteAclsResponse = message(
+  'DeleteAclsResponse',
+  { key: 31, type: 'response', versions: '1-3', flexible: '2+' },
+  {
+    throttleTimeMs: int32('1+', { default: 0 }),
+    filterResults: array('1+', {
+      errorCode: int16('1+'),
+      errorMessage: string('1+', { nullable: '1+' }),
+      matchingAcls: array('1+', {
+        errorCode: int16('1+'),
+        errorMessage: string('1+', { nullable: '1+' }),
+        resourceType: int8('1+'),
+        resourceName: string('1+'),
+        patternType: int8('1+', { default: 3 }),
+        principal: string('1+'),
+        host: string('1+'),
+        operation: int8('1+'),
+        permissionType: int8('1+'),
+      }),
+    }),
+  },
+);
