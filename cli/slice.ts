@@ -166,6 +166,10 @@ function explain(topic: string, event: ReadEvent): void {
     say(`not connected: ${event.reason}`);
     return;
   }
+  if (event.kind === 'added') {
+    say(`${topic}-${event.partition} is new: reading from its start`);
+    return;
+  }
   const place = `${topic}-${event.partition} from ${event.offset}`;
   switch (event.kind) {
     case 'open':

@@ -8,6 +8,7 @@ import type { ReadBatch } from './batch.ts';
 import { BrokerConnection, Disconnected } from './connection.ts';
 import { ReadError } from './errors.ts';
 import { Fetcher } from './fetcher.ts';
+import { Growth } from './growth.ts';
 import { UrlAgents } from './located.ts';
 import { type Settings, shareOut } from './options.ts';
 import { type FeedHost, PartitionFeed } from './partition-feed.ts';
@@ -19,11 +20,14 @@ import { Ways } from './ways.ts';
 
 export class Feeding implements FeedHost {
   settings: Settings;
+  /** The settings before they were shared out. */
+  readonly #given: Settings;
   readonly stats: ReadStats = noStats();
   readonly ways: Ways;
   readonly agents = new UrlAgents();
-  #feeds: readonly PartitionFeed[] = [];
+  readonly #feeds: PartitionFeed[] = [];
   #topic: Topic | undefined;
+  #readsAll = false;
   #fetcher: Fetcher | undefined;
   /** Whose turn it is. */
   #next = 0;
@@ -35,6 +39,7 @@ export class Feeding implements FeedHost {
 
   constructor(settings: Settings) {
     this.settings = settings;
+    this.#given = settings;
     this.ways = new Ways(settings.ways);
     settings.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -46,6 +51,11 @@ export class Feeding implements FeedHost {
 
   drained(): void {
     this.#fetcher?.pump();
+  }
+
+  added(places: readonly Place[]): void {
+    this.#feed(places, new Map());
+    for (const { partition } of places) this.settings.onEvent?.({ kind: 'added', partition });
   }
 
   fail(error: Error): void {
@@ -74,7 +84,7 @@ export class Feeding implements FeedHost {
   token(places: readonly Place[] | undefined = this.places()): string | undefined {
     if (places === undefined || this.#topic === undefined) return undefined;
     const { name: topic, id: topicId } = this.#topic;
-    return writeToken({ topic, topicId, places });
+    return writeToken({ topic, topicId, readsAll: this.#readsAll, places });
   }
 
   close(): void {
@@ -85,6 +95,13 @@ export class Feeding implements FeedHost {
     for (const feed of this.#feeds) feed.close();
     this.agents.close();
     this.arrived();
+  }
+
+  #feed(places: readonly Place[], ends: ReadonlyMap<number, number>): void {
+    for (const place of places) {
+      this.#feeds.push(new PartitionFeed(this, place, ends.get(place.partition)));
+    }
+    this.settings = shareOut(this.#given, this.#feeds.length);
   }
 
   #takeNow(): ReadBatch | Promise<ReadBatch> | undefined {
@@ -137,14 +154,13 @@ export class Feeding implements FeedHost {
       let connection: BrokerConnection | undefined;
       try {
         connection = await BrokerConnection.open(settings);
-        const { topic, places, ends } = await begin(connection, settings);
+        const { topic, places, readsAll, ends } = await begin(connection, settings);
         if (this.#isClosed) break;
         this.#topic = topic;
-        this.settings = shareOut(settings, places.length);
-        this.#feeds = places.map(
-          (place) => new PartitionFeed(this, place, ends.get(place.partition)),
-        );
-        this.#fetcher = new Fetcher(this, topic, this.#feeds, connection);
+        this.#readsAll = readsAll;
+        this.#feed(places, ends);
+        const growth = new Growth(topic, settings, readsAll);
+        this.#fetcher = new Fetcher(this, topic, growth, this.#feeds, connection);
         this.#fetcher.pump();
         return;
       } catch (error) {

@@ -16,6 +16,7 @@ import { FetchRequest, FetchResponse } from '../protocol/messages/fetch.ts';
 import type { Decoded } from '../protocol/schema.ts';
 import { BrokerConnection, Disconnected, FETCH_VERSION } from './connection.ts';
 import { ReadError } from './errors.ts';
+import type { Growth } from './growth.ts';
 import type { FeedHost, PartitionFeed } from './partition-feed.ts';
 import { NO_EPOCH } from './partition-feed.ts';
 import { Recovery, retryMs } from './recovery.ts';
@@ -41,6 +42,7 @@ interface Asked {
 export class Fetcher {
   readonly #host: FeedHost;
   readonly #topic: Topic;
+  readonly #growth: Growth;
   readonly #feeds: readonly PartitionFeed[];
   readonly #recovery: Recovery;
   readonly #lanes: Lane[] = [];
@@ -51,11 +53,13 @@ export class Fetcher {
   constructor(
     host: FeedHost,
     topic: Topic,
+    growth: Growth,
     feeds: readonly PartitionFeed[],
     connection: BrokerConnection,
   ) {
     this.#host = host;
     this.#topic = topic;
+    this.#growth = growth;
     this.#feeds = feeds;
     this.#recovery = new Recovery(host, topic);
     this.#lanes.push({ connection, isBusy: false });
@@ -145,6 +149,7 @@ export class Fetcher {
   }
 
   async #fetch(connection: BrokerConnection, feeds: readonly PartitionFeed[]): Promise<void> {
+    if (this.#growth.isDue) await this.#grow(connection);
     const { settings, stats } = this.#host;
     const asked = feeds.map((feed) => ({ feed, round: feed.round, offset: feed.askOffset }));
     const startedMs = performance.now();
@@ -168,6 +173,14 @@ export class Fetcher {
       if (partition === undefined || each.round !== each.feed.round) continue;
       await this.#take(connection, each, partition, waitedMs, asked.length === 1);
     }
+  }
+
+  /** Partitions that are new are asked for with the next request. */
+  async #grow(connection: BrokerConnection): Promise<void> {
+    const places = await this.#growth.look(connection);
+    if (this.#isStopped || places.length === 0) return;
+    this.#host.added(places);
+    this.pump();
   }
 
   #request(connection: BrokerConnection, feeds: readonly PartitionFeed[]) {

@@ -16,7 +16,7 @@ export interface ReadOptions {
   /** `host:port`, or several of which one must answer. */
   readonly bootstrap: string | readonly string[];
   readonly topic: string;
-  /** The partitions to read; all that the topic has when not given. */
+  /** The partitions to read; when not given, all that the topic has, and those that it gets. */
   readonly partitions?: readonly number[];
   /**
    * Where to begin: `earliest` (the default), `latest`, an offset for all partitions, offsets by
@@ -51,6 +51,8 @@ export interface ReadOptions {
   readonly maxBufferedBytes?: number;
   /** The most bytes that the records of one batch may become; 128 MiB when not given. */
   readonly maxBatchBytes?: number;
+  /** How often to look for partitions that the topic has got; 30 s when not given. */
+  readonly metadataMaxAgeMs?: number;
   /** How long no broker may answer before the reading fails; 60 s when not given. */
   readonly patienceMs?: number;
   readonly clientId?: string;
@@ -95,6 +97,7 @@ const DEFAULTS = {
   chunkBytes: MEBIBYTE,
   maxBufferedBytes: 64 * MEBIBYTE,
   maxBatchBytes: 128 * MEBIBYTE,
+  metadataMaxAgeMs: 30_000,
   patienceMs: 60_000,
   clientId: 'tailrace-reader',
 } as const;
@@ -117,7 +120,9 @@ export function settingsOf(options: ReadOptions): Settings {
     merged.partitions?.every((index) => Number.isInteger(index) && index >= 0) ?? true,
     'partitions are numbers from 0',
   );
-  for (const name of ['minBytes', 'maxWaitMs', 'patienceMs'] as const) checkNumber(merged, name, 0);
+  for (const name of ['minBytes', 'maxWaitMs', 'metadataMaxAgeMs', 'patienceMs'] as const) {
+    checkNumber(merged, name, 0);
+  }
   for (const name of [
     'maxBytes',
     'maxLocatedBytes',

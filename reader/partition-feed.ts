@@ -32,6 +32,8 @@ export interface FeedHost {
   arrived(): void;
   /** There is room for another answer. */
   drained(): void;
+  /** The topic has got partitions. */
+  added(places: readonly Place[]): void;
   /** The reading cannot go on; what was fetched is still to be taken. */
   fail(error: Error): void;
 }

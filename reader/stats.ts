@@ -82,4 +82,9 @@ export type ReadEvent =
       readonly offset: number;
       readonly nextOffset: number;
     }
+  | {
+      /** The topic has got a partition, which is read from its start. */
+      readonly kind: 'added';
+      readonly partition: number;
+    }
   | { readonly kind: 'disconnected'; readonly reason: string };

@@ -26,9 +26,14 @@ export interface Topic {
   readonly partitions: readonly number[];
 }
 
-export interface Beginning {
-  readonly topic: Topic;
+interface Places {
   readonly places: readonly Place[];
+  /** All partitions are read, also those that the topic gets later. */
+  readonly readsAll: boolean;
+}
+
+export interface Beginning extends Places {
+  readonly topic: Topic;
   /** Ends by partition; empty when the reading follows. */
   readonly ends: ReadonlyMap<number, number>;
 }
@@ -96,27 +101,30 @@ export async function begin(connection: BrokerConnection, settings: Settings): P
   const name = settings.topic;
   const topic = await findTopic(connection, name);
   if (topic === undefined) throw new ReadError('TOPIC_NOT_FOUND', `there is no topic ${name}`);
-  const places = await placesOf(connection, topic, settings);
-  if (settings.follow) return { topic, places, ends: new Map() };
+  const { places, readsAll } = await placesOf(connection, topic, settings);
+  if (settings.follow) return { topic, places, readsAll, ends: new Map() };
   const partitions = places.map(({ partition }) => partition);
   const { isolation } = settings;
   const ends = await listOffsets(connection, topic, partitions, LATEST, isolation);
-  return { topic, places, ends };
+  return { topic, places, readsAll, ends };
 }
 
 async function placesOf(
   connection: BrokerConnection,
   topic: Topic,
   settings: Settings,
-): Promise<Place[]> {
+): Promise<Places> {
   const { from, isolation } = settings;
-  if (typeof from === 'string' && isToken(from)) return placesOfToken(topic, settings, from);
+  if (typeof from === 'string' && isToken(from)) {
+    return placesOfToken(connection, topic, settings, from);
+  }
   const given = typeof from === 'object' && !(from instanceof Date) ? offsetsOf(from) : undefined;
   const partitions = chosen(topic, settings, given && [...given.keys()]);
-  const at = (offsets: ReadonlyMap<number, number>) =>
-    partitions.map((partition) => {
-      return { partition, offset: offsets.get(partition)!, epoch: NO_EPOCH };
-    });
+  const readsAll = settings.partitions === undefined && given === undefined;
+  const at = (offsets: ReadonlyMap<number, number>) => ({
+    places: placesAt(partitions, offsets),
+    readsAll,
+  });
   if (given !== undefined) return at(given);
   if (typeof from === 'number') return at(new Map(partitions.map((index) => [index, from])));
   const list = (timestamp: number) =>
@@ -131,8 +139,23 @@ async function placesOf(
   );
 }
 
-function placesOfToken(topic: Topic, settings: Settings, token: string): Place[] {
-  const { topic: name, topicId, places } = readToken(token);
+/** Places that nothing was read before. */
+export function placesAt(
+  partitions: readonly number[],
+  offsets: ReadonlyMap<number, number>,
+): Place[] {
+  return partitions.map((partition) => {
+    return { partition, offset: offsets.get(partition)!, epoch: NO_EPOCH };
+  });
+}
+
+async function placesOfToken(
+  connection: BrokerConnection,
+  topic: Topic,
+  settings: Settings,
+  token: string,
+): Promise<Places> {
+  const { topic: name, topicId, places, readsAll } = readToken(token);
   if (name !== topic.name) {
     throw new ReadError('INVALID_OPTIONS', `the token is of the topic ${name}`);
   }
@@ -141,7 +164,22 @@ function placesOfToken(topic: Topic, settings: Settings, token: string): Place[]
   }
   const known = places.map(({ partition }) => partition);
   const wanted = new Set(chosen(topic, settings, known));
-  return places.filter(({ partition }) => wanted.has(partition));
+  const placed = places.filter(({ partition }) => wanted.has(partition));
+  if (!readsAll || settings.partitions !== undefined) return { places: placed, readsAll: false };
+  const added = topic.partitions.filter((index) => !known.includes(index));
+  return { places: [...placed, ...(await starts(connection, topic, added, settings))], readsAll };
+}
+
+/** The starts of partitions of which nothing was read. */
+export async function starts(
+  connection: BrokerConnection,
+  topic: Topic,
+  partitions: readonly number[],
+  { isolation }: Settings,
+): Promise<Place[]> {
+  if (partitions.length === 0) return [];
+  const offsets = await listOffsets(connection, topic, partitions, EARLIEST, isolation);
+  return placesAt(partitions, offsets);
 }
 
 /** The partitions to read, each of which must be there and have a place to begin. */

@@ -122,6 +122,48 @@ t.test('a token goes on where it was taken, within a batch too', async (t) => {
   t.equal((await end.next()).done, true);
 });
 
+t.test('partitions that a topic gets are read from their start', async (t) => {
+  const source = await Source.start(t);
+  const seenOf = (records: readonly ReadRecord[]) =>
+    records.map((record) => `${record.partition}:${numberOf(record)}`).sort();
+  await source.produce(2);
+  const added: number[] = [];
+  const reading = read(
+    source.options({
+      metadataMaxAgeMs: 0,
+      maxWaitMs: 10,
+      onEvent: (event) => {
+        if (event.kind === 'added') added.push(event.partition);
+      },
+    }),
+  );
+  const named = read(source.options({ partitions: [0], metadataMaxAgeMs: 0, maxWaitMs: 10 }));
+  t.teardown(() => {
+    reading.close();
+    named.close();
+  });
+  t.same(seenOf(await take(reading, 2)), ['0:0', '0:1']);
+  await source.grow(3);
+  await source.produce(2, 2);
+  t.same(seenOf(await take(reading, 2)), ['2:0', '2:1']);
+  t.same(added, [1, 2]);
+  await source.produce(1, 1);
+  await source.produce(1);
+  t.same(seenOf(await take(reading, 2)), ['0:2', '1:0']);
+  t.same(seenOf(await take(named, 3)), ['0:0', '0:1', '0:2'], 'named ones, and no others');
+
+  const [token, namedToken] = [reading.token()!, named.token()!];
+  await source.grow(4);
+  await source.produce(1, 3);
+  await source.produce(1);
+  const rest = read(source.options({ from: token, follow: false }));
+  t.same(seenOf(await take(rest, 2)), ['0:3', '3:0'], 'a token of all reads what is new');
+  t.equal((await rest.next()).done, true);
+  const namedRest = read(source.options({ from: namedToken, follow: false }));
+  t.same(seenOf(await take(namedRest, 1)), ['0:3']);
+  t.equal((await namedRest.next()).done, true);
+});
+
 t.test('every codec, from files and from memory', async (t) => {
   const source = await Source.start(t);
   const send = async () => {

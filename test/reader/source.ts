@@ -12,6 +12,10 @@ import { Broker, type BrokerOptions } from '../../broker/index.ts';
 import { silentLog, systemWorld } from '../../broker/main.ts';
 import { ErrorCode } from '../../protocol/errors.ts';
 import {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from '../../protocol/messages/create-partitions.ts';
+import {
   CreateTopicsRequest,
   CreateTopicsResponse,
 } from '../../protocol/messages/create-topics.ts';
@@ -24,6 +28,7 @@ import { WireClient } from '../broker/wire-client.ts';
 
 const PRODUCE_VERSION = 11;
 const CREATE_TOPICS_VERSION = 7;
+const CREATE_PARTITIONS_VERSION = 3;
 
 export type BatchShape = Omit<BatchOptions, 'records'>;
 
@@ -142,6 +147,22 @@ export class Source {
       },
     );
     if (topics[0]?.errorCode !== 0) throw new Error(`CreateTopics: ${topics[0]?.errorCode}`);
+  }
+
+  /** Gives the topic more partitions: `count` in all. */
+  async grow(count: number): Promise<void> {
+    const { results } = await this.client.ask(
+      CreatePartitionsRequest,
+      CreatePartitionsResponse,
+      CREATE_PARTITIONS_VERSION,
+      {
+        topics: [{ name: this.topic, count, assignments: null }],
+        timeoutMs: 1000,
+        validateOnly: false,
+      },
+    );
+    if (results[0]?.errorCode !== 0) throw new Error(`CreatePartitions: ${results[0]?.errorCode}`);
+    while (this.#next.length < count) this.#next.push(0);
   }
 
   log(partition = 0): PartitionLogView {
