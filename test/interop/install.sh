@@ -12,3 +12,4 @@ for tool in java mvn; do
 done
 benchmarks/peers/install-kafka.sh .dev/kafka
 KAFKA_ARTIFACT=kafka-tools KAFKA_RELEASE=4.3.0 benchmarks/peers/install-kafka.sh .dev/kafka-tools
+test/interop/install/java.sh

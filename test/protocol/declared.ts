@@ -37,9 +37,14 @@ export const messageVersions = messages.flatMap((message) =>
   versionsOf(message).map((version) => ({ message, version })),
 );
 
-export function fixture<T>(name: string): T {
+/** Where a fixture is, also when the test runs compiled. */
+export function fixtureUrl(name: string): URL {
   const folder = isSource ? '../fixtures/' : '../../../test/fixtures/';
-  return JSON.parse(readFileSync(new URL(folder + name, import.meta.url), 'utf8')) as T;
+  return new URL(folder + name, import.meta.url);
+}
+
+export function fixture<T>(name: string): T {
+  return JSON.parse(readFileSync(fixtureUrl(name), 'utf8')) as T;
 }
 
 export function encoded<M extends Message>(codec: Codec<M>, value: unknown): Buffer {
