@@ -59,9 +59,9 @@ export function decideInit(
   freshProducerId?: number,
 ): Decision {
   const { expected, timeoutMs } = request;
-  if (isBusy) return refuse('CONCURRENT_TRANSACTIONS');
+  // First of all, as in decideAdd.
+  if (isBusy || isPreparing(state)) return refuse('CONCURRENT_TRANSACTIONS');
   if (expected !== undefined && !mayBe(state, expected)) return refuse('PRODUCER_FENCED');
-  if (isPreparing(state)) return refuse('CONCURRENT_TRANSACTIONS');
   if (state.name === 'Ongoing') return decideFence(state, isBusy, nowMs, freshProducerId);
   const { producerEpoch, lastProducerEpoch } = state;
   const expectedEpoch = expected?.producerEpoch;
@@ -190,19 +190,19 @@ function decideEnd2(
     state.previousProducerId === producerId &&
     isEpochExhausted(producerEpoch) &&
     state.producerEpoch === 0;
-  if (state.producerId !== producerId && !isRepeatedOverRotation) {
+  // The answer to the end has named this id already, which counts only after the markers.
+  const isRotating = isPreparing(state) && state.nextProducerId === producerId;
+  if (state.producerId !== producerId && !isRepeatedOverRotation && !isRotating) {
     return refuse('INVALID_PRODUCER_ID_MAPPING');
   }
+  // Before the epoch is looked at: a producer may ask for the end of its next transaction, which it
+  // left empty, while the markers of the last one are on their way (KAFKA-18464).
+  if (isBusy || isPreparing(state)) return refuse('CONCURRENT_TRANSACTIONS');
   const isOver = state.name === 'CompleteCommit' || state.name === 'CompleteAbort';
-  const isCurrent = producerEpoch === state.producerEpoch;
-  const repeats = isPreparing(state)
-    ? isRepeated
-    : isOver && (isRepeated || isRepeatedOverRotation);
+  const repeats = isOver && (isRepeated || isRepeatedOverRotation);
   // Of a state that an old client's request has made, the epoch was not raised by the end.
-  const isValid = isPreparing(state) && state.clientVersion === 2 ? repeats : repeats || isCurrent;
-  if (!isValid) return refuse('PRODUCER_FENCED');
-  if (isBusy) return refuse('CONCURRENT_TRANSACTIONS');
-  if (isPreparing(state) || repeats) return decideRepeated(state, isCommit);
+  if (!repeats && producerEpoch !== state.producerEpoch) return refuse('PRODUCER_FENCED');
+  if (repeats) return decideRepeated(state, isCommit);
   // What was never begun can be aborted, never committed.
   if (state.name !== 'Ongoing' && isCommit) return refuse('INVALID_TXN_STATE');
   return prepare(state, isCommit, nowMs, freshProducerId);

@@ -99,6 +99,17 @@ t.test('a partition that is added right after an end waits for its markers', asy
   t.equal(await tooLong, 'CONCURRENT_TRANSACTIONS');
 });
 
+t.test('an empty transaction right after another is no reason to fence its producer', async (t) => {
+  const world = await TransactionWorld.loaded();
+  const client = await world.init();
+  await world.add(client, [TP], 2);
+  world.heldTopic = TP.topic;
+  const next = await world.end(client, true, 2);
+  t.match(await world.end(next, false, 2), { error: 'CONCURRENT_TRANSACTIONS' });
+  await world.release();
+  t.match(await world.end(next, false, 2), { error: 'NONE' });
+});
+
 t.test('a transaction that is open for too long is aborted, and its producer fenced', async (t) => {
   const world = await TransactionWorld.loaded();
   const client = await world.init('x', 1000);

@@ -74,6 +74,8 @@ t.test('KIP-360: who expects another id or epoch is fenced', async (t) => {
   t.equal(init(state('Empty'), [8, 3]), 'PRODUCER_FENCED');
   t.equal(init(state('Empty'), [7, 2]), 'PRODUCER_FENCED');
   t.equal(init(state('Ongoing'), [8, 3]), 'PRODUCER_FENCED');
+  const rotating = state('PrepareCommit', { nextProducerId: 8 });
+  t.equal(init(rotating, [8, 0]), 'CONCURRENT_TRANSACTIONS', 'it may have that id already');
   t.equal(init(state('Empty', { lastProducerEpoch: 2 }), [7, 2]), 'Empty 7/3', 'a retry');
   t.equal(init(newState(9, 1, 1), [7, 3]), 'Empty 9/0', 'the id was forgotten');
 });
@@ -159,8 +161,9 @@ t.test('KIP-890: each end raises the epoch, and a retry is known by the one befo
   t.equal(ends(of2('Ongoing'), false), 'PrepareAbort 7/4');
   t.equal(ends(of2('Ongoing'), true, 2), 'PRODUCER_FENCED');
   t.equal(ends(of2('PrepareCommit'), true, 2), 'CONCURRENT_TRANSACTIONS');
-  t.equal(ends(of2('PrepareCommit'), false, 2), 'INVALID_TXN_STATE');
-  t.equal(ends(of2('PrepareCommit'), true, 3), 'PRODUCER_FENCED');
+  for (const epoch of [1, 2, 3]) {
+    t.equal(ends(of2('PrepareCommit'), false, epoch), 'CONCURRENT_TRANSACTIONS', 'KAFKA-18464');
+  }
   t.equal(ends(of2('CompleteCommit'), true, 2), 'done');
   t.equal(ends(of2('CompleteCommit'), false, 2), 'INVALID_TXN_STATE');
   t.equal(ends(of2('CompleteCommit'), true, 3), 'INVALID_TXN_STATE', 'nothing was begun');
@@ -192,6 +195,7 @@ t.test('KIP-890: the last epoch ends in another producer id', async (t) => {
   const decision = decideEnd(last, false, request, NOW, 50);
   if (decision.kind !== 'move') throw new Error(decision.kind);
   t.equal(ends(decision.next, true, 32766), 'CONCURRENT_TRANSACTIONS');
+  t.equal(ends(decision.next, false, 0, undefined, 50), 'CONCURRENT_TRANSACTIONS', 'the next one');
   const after = completed(decision.next, NOW);
   t.match(after, { name: 'CompleteCommit', producerId: 50, producerEpoch: 0, nextProducerId: -1 });
   t.equal(ends(after, true, 32766), 'done', 'the retry with the previous id');
