@@ -5,6 +5,7 @@
  * The options are declared in config/broker-options.ts and config/topic-options.ts.
  */
 
+import path from 'node:path';
 import type { CleanerOptions } from '../storage/cleaner/cleaner-options.ts';
 import type { StoreOptions } from '../storage/store-options.ts';
 import type { LogOptions } from '../storage/types.ts';
@@ -163,8 +164,9 @@ export class Config {
     return this.get('node.id') ?? (olderName === null || olderName < 0 ? 1 : olderName);
   }
 
+  /** Absolute: locations name files to clients that run elsewhere. */
   get dataDir(): string {
-    return this.get('log.dirs')?.[0] ?? this.get('log.dir')[0] ?? 'data';
+    return path.resolve(this.get('log.dirs')?.[0] ?? this.get('log.dir')[0] ?? 'data');
   }
 
   get listeners(): Listeners {

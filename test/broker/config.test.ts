@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import {
@@ -188,6 +189,14 @@ t.test('a flag counts more than the environment, that more than a file', async (
   t.equal(config.get('broker.rack'), 'r');
   t.equal(config.get('log.segment.bytes'), 1073741824);
   t.strictSame(config.warnings, []);
+});
+
+t.test('the data folder is absolute, wherever the broker was started', (t) => {
+  for (const settings of [{}, { 'log.dirs': './data' }, { 'log.dir': 'data' }]) {
+    t.equal(new Config(settingsOfProgram(settings)).dataDir, path.resolve('data'));
+  }
+  t.equal(new Config(settingsOfProgram({ 'log.dirs': '/d' })).dataDir, '/d');
+  t.end();
 });
 
 t.test('environment names are those of the container image', async (t) => {
