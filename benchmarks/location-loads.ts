@@ -1,16 +1,14 @@
 /** The brokers, the topic on each, and the ways to read it, for locations.ts. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { hostIdOf } from '../protocol/host-id.ts';
 import { readBatches } from '../reader/index.ts';
 import { WireConnection } from './client/connection.ts';
 import { LocatedReader, type Way } from './client/located-reader.ts';
 import { createTopic } from './client/topics.ts';
 import { fillTopic, PARTITIONS, readTopic } from './client/whole-topic.ts';
+import { hostId } from './host.ts';
 import { freshTopic } from './scenario.ts';
 import { type RunningTarget, startTarget } from './targets.ts';
 
@@ -61,11 +59,6 @@ async function readPlain({ target, topic, ends }: Filled): Promise<number> {
   const bytes = await readTopic(connection, topic, ends);
   connection.close();
   return bytes;
-}
-
-function hostId(): string {
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return hostIdOf(bootId, hostname());
 }
 
 async function readLocated({ target, topic, ends }: Filled, way: Way): Promise<number> {

@@ -3,14 +3,15 @@
  * measured alternately in one run, so that what the machine does meanwhile meets them alike.
  *
  *   node build/benchmarks/macro.js [--broker tailrace] [--broker kafka] [--broker host:port] ...
- *     --scenario NAME   only those whose name begins so; may be given several times
- *     --rounds N        how often each scenario meets each broker (3)
- *     --seconds N       how long each measurement lasts (10)
- *     --warm-up N       seconds of load before the first measurement, on each broker (30)
+ *     --scenario NAME   this one, or all whose names begin so; may be given several times
+ *     --rounds N        how often each scenario meets each broker (5)
+ *     --seconds N       how long each measurement lasts (5)
+ *     --warm-up N       seconds of load before the first measurement, on each broker (60)
  *     --parked N        fetches that are parked at once (10000)
  *     --catch-up-mb N   what there is to be read (512)
  *     --compaction-records N   records of the log that is compacted (4000000)
- *     --json FILE       all figures of all rounds
+ *     --json FILE       all figures of all rounds; a file that is there is added to
+ *     --show FILE       measures nothing: the tables of what such a file holds
  *     --smoke           one short round of everything, to see that it runs
  *
  * Without --broker: tailrace and kafka (installed by benchmarks/peers/install-kafka.sh). Settings
@@ -18,25 +19,35 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { processStats } from './process-stats.ts';
 import { type ScenarioResult, table } from './report.ts';
+import { addRun, readRuns, resultsOf } from './results.ts';
 import type { Figures, Scenario, Settings } from './scenario.ts';
 import { catchUp } from './scenarios/catch-up.ts';
 import { compaction } from './scenarios/compaction.ts';
+import { creation } from './scenarios/creation.ts';
+import { deletion } from './scenarios/deletion.ts';
 import { endToEnd } from './scenarios/end-to-end.ts';
+import { hotReads } from './scenarios/hot-reads.ts';
 import { parked } from './scenarios/parked.ts';
 import { produceLatency } from './scenarios/produce-latency.ts';
 import { produceThroughput } from './scenarios/produce-throughput.ts';
+import { serial } from './scenarios/serial.ts';
+import { settle } from './settle.ts';
 import { type RunningTarget, startTarget } from './targets.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   ...produceThroughput,
   ...produceLatency,
   ...endToEnd,
+  ...serial,
   ...catchUp,
+  ...hotReads,
   ...parked,
+  ...creation,
+  ...deletion,
   ...compaction,
 ];
 
@@ -47,6 +58,7 @@ interface Plan {
   readonly warmUpSeconds: number;
   readonly settings: Settings;
   readonly json: string | undefined;
+  readonly show: string | undefined;
 }
 
 function readPlan(args: readonly string[]): Plan {
@@ -62,6 +74,7 @@ function readPlan(args: readonly string[]): Plan {
       'catch-up-mb': { type: 'string' },
       'compaction-records': { type: 'string' },
       json: { type: 'string' },
+      show: { type: 'string' },
       smoke: { type: 'boolean', default: false },
     },
   });
@@ -71,8 +84,9 @@ function readPlan(args: readonly string[]): Plan {
     if (!(value >= 0)) throw new Error(`--${name} takes a number, not ${values[name]}`);
     return value;
   };
+  const names = new Set(SCENARIOS.map(({ name }) => name));
   const scenarios = SCENARIOS.filter(({ name }) =>
-    values.scenario.some((prefix) => name.startsWith(prefix)),
+    values.scenario.some((word) => (names.has(word) ? name === word : name.startsWith(word))),
   );
   if (scenarios.length === 0) {
     throw new Error(`no such scenario; there are ${SCENARIOS.map(({ name }) => name).join(', ')}`);
@@ -89,13 +103,14 @@ function readPlan(args: readonly string[]): Plan {
       compactionRecords: number('compaction-records'),
     },
     json: values.json,
+    show: values.show,
   };
 }
 
 const FULL = {
-  rounds: 3,
-  seconds: 10,
-  'warm-up': 30,
+  rounds: 5,
+  seconds: 5,
+  'warm-up': 60,
   parked: 10_000,
   'catch-up-mb': 512,
   'compaction-records': 4_000_000,
@@ -109,13 +124,30 @@ const SMOKE = {
   'compaction-records': 2_000_000,
 };
 
-/** Load of the kinds that are measured, so that the JVM and V8 have compiled what they will run. */
-async function warmUp(target: RunningTarget, seconds: number, settings: Settings): Promise<void> {
-  const kinds = ['produce-12-acks1', 'end-to-end-10k', 'catch-up-8'];
-  const chosen = SCENARIOS.filter(({ name }) => kinds.includes(name));
-  for (const scenario of chosen) {
-    await scenario.run(target, { ...settings, seconds: seconds / chosen.length });
-  }
+const GENERAL_LOADS = ['bulk-12-acks1', 'serial-32-acks1', 'end-to-end-10k', 'hot-8'];
+/** What takes a time of its own, whatever it is told, and so is no load to warm up with. */
+const NO_LOADS = /^(parked|create|delete|compaction)/;
+
+/**
+ * Load of all kinds and of those that are measured, one after the other until the time is over: the
+ * JVM and V8 shall have compiled what they will run.
+ */
+async function warmUp(target: RunningTarget, plan: Plan): Promise<void> {
+  const chosen = plan.scenarios.filter(({ name }) => !NO_LOADS.test(name));
+  const general = SCENARIOS.filter(({ name }) => GENERAL_LOADS.includes(name));
+  const loads = [...new Set([...general, ...chosen])];
+  const began = performance.now();
+  const secondsLeft = () => plan.warmUpSeconds - (performance.now() - began) / 1000;
+  const seconds = Math.max(0.5, plan.warmUpSeconds / loads.length - 1);
+  const settings = { ...plan.settings, seconds };
+  do {
+    for (const load of loads) {
+      await load.run(target, {
+        ...settings,
+        seconds: Math.max(0.5, Math.min(seconds, secondsLeft())),
+      });
+    }
+  } while (secondsLeft() > 1);
 }
 
 async function measure(plan: Plan, targets: readonly RunningTarget[]): Promise<ScenarioResult[]> {
@@ -126,6 +158,7 @@ async function measure(plan: Plan, targets: readonly RunningTarget[]): Promise<S
       // The order changes from round to round: who comes first meets a colder disk.
       const order = round % 2 === 0 ? targets : targets.toReversed();
       for (const target of order) {
+        await settle(targets);
         rounds.get(target.name)!.push(await scenario.run(target, plan.settings));
       }
     }
@@ -147,27 +180,32 @@ function describeMachine() {
   };
 }
 
+async function run(plan: Plan): Promise<void> {
+  const machine = describeMachine();
+  process.stdout.write(`${JSON.stringify(machine)}\n`);
+  const targets: RunningTarget[] = [];
+  try {
+    for (const broker of plan.brokers) targets.push(await startTarget(broker));
+    for (const target of targets) await warmUp(target, plan);
+    const results = await measure(plan, targets);
+    for (const { name, pid } of targets) {
+      const mebibytes = processStats(pid)?.residentMebibytes;
+      if (mebibytes !== undefined) {
+        process.stdout.write(`\n${name}: ${Math.round(mebibytes)} MiB after all of it\n`);
+      }
+    }
+    const { brokers, rounds, warmUpSeconds, settings } = plan;
+    const how = { brokers, rounds, warmUpSeconds, ...settings };
+    if (plan.json !== undefined) addRun(plan.json, { machine, how, results });
+  } finally {
+    await Promise.all(targets.map((target) => target.stop()));
+  }
+}
+
 const plan = readPlan(process.argv.slice(2));
-const machine = describeMachine();
-process.stdout.write(`${JSON.stringify(machine)}\n`);
-const targets: RunningTarget[] = [];
 // An exit, and not a death by signal, takes the brokers along.
 process.once('SIGTERM', () => process.exit(143));
 process.once('SIGINT', () => process.exit(130));
-try {
-  for (const broker of plan.brokers) targets.push(await startTarget(broker));
-  for (const target of targets) await warmUp(target, plan.warmUpSeconds, plan.settings);
-  const results = await measure(plan, targets);
-  if (plan.json !== undefined) {
-    const scenarios = results.map(({ name, about, rounds }) => ({
-      name,
-      about,
-      brokers: Object.fromEntries(rounds),
-    }));
-    const { brokers, rounds, warmUpSeconds, settings } = plan;
-    const how = { brokers, rounds, warmUpSeconds, ...settings };
-    writeFileSync(plan.json, `${JSON.stringify({ machine, how, scenarios }, null, 2)}\n`);
-  }
-} finally {
-  await Promise.all(targets.map((target) => target.stop()));
-}
+if (plan.show === undefined) await run(plan);
+else
+  for (const result of resultsOf(readRuns(plan.show))) process.stdout.write(`\n${table(result)}\n`);

@@ -16,7 +16,8 @@ interface Row {
   readonly unit: string;
   /** One text a broker. */
   readonly values: readonly string[];
-  readonly ratio: string;
+  /** The first broker's over each other one's. */
+  readonly ratios: readonly string[];
 }
 
 export function median(values: readonly number[]): number {
@@ -48,14 +49,14 @@ function rowOf(name: string, brokers: readonly (readonly Figures[])[]): Row {
     figure: name,
     unit: sample.unit,
     values: known.map((values) => (values.length > 0 ? spread(values) : '-')),
-    ratio: ratioOf(sample, columns),
+    ratios: columns.slice(1).map((column) => ratioOf(sample, columns[0]!, column)),
   };
 }
 
-/** First broker over second, round by round; what is better is told by the figure. */
-function ratioOf(sample: Figure, columns: readonly (readonly (number | undefined)[])[]): string {
-  const [first, second] = columns;
-  if (columns.length !== 2 || first === undefined || second === undefined) return '';
+type Column = readonly (number | undefined)[];
+
+/** One broker over another, round by round; what is better is told by the figure. */
+function ratioOf(sample: Figure, first: Column, second: Column): string {
   const ratios: number[] = [];
   for (const [round, value] of first.entries()) {
     const other = second[round];
@@ -71,11 +72,10 @@ export function table(result: ScenarioResult): string {
   const brokers = [...result.rounds.keys()];
   const rounds = [...result.rounds.values()];
   const names = [...new Set(rounds.flat().flatMap((figures) => Object.keys(figures)))];
-  const head = ['', 'unit', ...brokers, ...(brokers.length === 2 ? ['first / second'] : [])];
+  const head = ['', 'unit', ...brokers, ...brokers.slice(1).map((name) => `first / ${name}`)];
   const lines = names.map((name) => {
     const row = rowOf(name, rounds);
-    const cells = [row.figure, row.unit, ...row.values];
-    return brokers.length === 2 ? [...cells, row.ratio] : cells;
+    return [row.figure, row.unit, ...row.values, ...row.ratios];
   });
   const widths = head.map((_, column) =>
     Math.max(3, ...[head, ...lines].map((cells) => cells[column]!.length)),

@@ -50,21 +50,63 @@ export function lower(value: number, unit: string): Figure {
 const MEGABYTE = 1e6;
 const GIGABYTE = 1e9;
 
-/** Megabytes a second, and what the broker used for them. */
-export function throughputFigures(
-  bytes: number,
-  seconds: number,
-  before: ProcessStats | undefined,
-  target: Target,
-): Figures {
-  const figures: Figures = { throughput: higher(bytes / MEGABYTE / seconds, 'MB/s') };
-  const after = processStats(target.pid);
-  if (before !== undefined && after !== undefined) {
-    const used = after.cpuSeconds - before.cpuSeconds;
-    figures['broker CPU'] = lower(used / (bytes / GIGABYTE), 's/GB');
-    figures['broker memory'] = lower(after.residentMebibytes, 'MiB');
+/** What broker and loader used from one moment to another. */
+export interface Usage {
+  readonly seconds: number;
+  /** Undefined when the broker runs elsewhere. */
+  readonly broker: { readonly cpuSeconds: number; readonly residentMebibytes: number } | undefined;
+  readonly loaderCpuSeconds: number;
+}
+
+/** Counts from its making what broker and loader use. */
+export class Meter {
+  readonly #target: Target;
+  readonly #before: ProcessStats | undefined;
+  readonly #loaderBefore = process.cpuUsage();
+  readonly #began = performance.now();
+
+  constructor(target: Target) {
+    this.#target = target;
+    this.#before = processStats(target.pid);
+  }
+
+  read(): Usage {
+    const seconds = (performance.now() - this.#began) / 1000;
+    const loader = process.cpuUsage(this.#loaderBefore);
+    const after = processStats(this.#target.pid);
+    const broker =
+      this.#before === undefined || after === undefined
+        ? undefined
+        : { ...after, cpuSeconds: after.cpuSeconds - this.#before.cpuSeconds };
+    return { seconds, broker, loaderCpuSeconds: (loader.user + loader.system) / 1e6 };
+  }
+}
+
+/** What was used, as shares of one processor: a loader near 100 % is itself the limit. */
+function usageFigures({ broker, seconds, loaderCpuSeconds }: Usage): Figures {
+  const figures: Figures = { 'loader CPU': lower((100 * loaderCpuSeconds) / seconds, '%') };
+  if (broker !== undefined) {
+    figures['broker memory'] = lower(broker.residentMebibytes, 'MiB');
   }
   return figures;
+}
+
+/** Megabytes a second, and what the broker used for a gigabyte. */
+export function throughputFigures(bytes: number, usage: Usage): Figures {
+  const figures: Figures = { throughput: higher(bytes / MEGABYTE / usage.seconds, 'MB/s') };
+  if (usage.broker !== undefined) {
+    figures['broker CPU'] = lower(usage.broker.cpuSeconds / (bytes / GIGABYTE), 's/GB');
+  }
+  return { ...figures, ...usageFigures(usage) };
+}
+
+/** Requests a second, and what the broker used for one. */
+export function requestFigures(requests: number, usage: Usage): Figures {
+  const figures: Figures = { requests: higher(requests / usage.seconds, '1/s') };
+  if (usage.broker !== undefined) {
+    figures['broker CPU'] = lower((usage.broker.cpuSeconds / requests) * 1e6, 'µs/request');
+  }
+  return { ...figures, ...usageFigures(usage) };
 }
 
 /** A histogram of milliseconds, kept in microseconds with three digits. */

@@ -4,6 +4,12 @@ import { startKafka } from './peers/kafka.ts';
 import { TailraceProcess } from './peers/tailrace.ts';
 import type { Target } from './scenario.ts';
 
+/**
+ * Both brokers remove what was deleted soon: by default that is a minute later, in the midst of
+ * whatever is measured then.
+ */
+const REMOVE_SOON = 'log.segment.delete.delay.ms=1000';
+
 export interface RunningTarget extends Target {
   /** From the start of the process until it listens; undefined when it ran already. */
   readonly startSeconds: number | undefined;
@@ -12,7 +18,8 @@ export interface RunningTarget extends Target {
 
 /** Starts `tailrace` or `kafka`, each with name=value settings behind it, or names a host:port. */
 export async function startTarget(description: string): Promise<RunningTarget> {
-  const [kind = '', ...settings] = description.split(' ');
+  const [kind = '', ...given] = description.split(' ');
+  const settings = [REMOVE_SOON, ...given];
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
   if (kind === 'tailrace') {

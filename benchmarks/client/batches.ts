@@ -2,6 +2,7 @@
 
 import { gzipSync } from 'node:zlib';
 import { buildBatch } from '../../protocol/batch-builder.ts';
+import { compressLz4 } from '../../protocol/compression/lz4.ts';
 import {
   BATCH_HEADER_BYTES,
   batchBytes,
@@ -13,7 +14,7 @@ import { RecordCursor } from '../../protocol/record-cursor.ts';
 export interface BatchShape {
   readonly recordBytes: number;
   readonly recordCount: number;
-  readonly codec: 'none' | 'gzip';
+  readonly codec: 'none' | 'gzip' | 'lz4';
 }
 
 /** A batch of records that look like what people send: JSON with names that repeat. */
@@ -25,8 +26,9 @@ export function makeBatch(shape: BatchShape): Buffer {
     timestamp,
   }));
   if (shape.codec === 'none') return buildBatch({ records });
-  const codec: CodecNumber = Codec.gzip;
-  return buildBatch({ records, compression: { codec, compress: (bytes) => gzipSync(bytes) } });
+  const codec: CodecNumber = Codec[shape.codec];
+  const compress = shape.codec === 'gzip' ? (bytes: Buffer) => gzipSync(bytes) : compressLz4;
+  return buildBatch({ records, compression: { codec, compress } });
 }
 
 function jsonValue(index: number, sizeBytes: number): Buffer {
@@ -38,11 +40,13 @@ function jsonValue(index: number, sizeBytes: number): Buffer {
   return Buffer.from(text.slice(0, sizeBytes));
 }
 
-/** A batch of one record whose value begins with the moment of its making. */
-export function timedBatch(valueBytes: number): Buffer {
+/** A batch of records whose first one's value begins with the moment of its making. */
+export function timedBatch(valueBytes: number, recordCount = 1): Buffer {
   const value = Buffer.alloc(Math.max(valueBytes, 8), 0x20);
   value.writeDoubleBE(performance.now(), 0);
-  return buildBatch({ records: [{ key: null, value, timestamp: Date.now() }] });
+  const timestamp = Date.now();
+  const records = Array.from({ length: recordCount }, () => ({ key: null, value, timestamp }));
+  return buildBatch({ records });
 }
 
 /** The moment that `timedBatch` put into the first record of a batch. */

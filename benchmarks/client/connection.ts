@@ -9,12 +9,16 @@ import { Framer } from '../../protocol/frame.ts';
 import { decodeResponse, encodeRequest } from '../../protocol/header.ts';
 import type { Decoded, Input, Message } from '../../protocol/schema.ts';
 
-const CLIENT_ID = 'tailrace-bench';
+export const CLIENT_ID = 'tailrace-bench';
 const MAX_FRAME_BYTES = 512 * 1024 * 1024;
 /** Frames above this get memory of their own instead of making the connection's buffer grow. */
 const MAX_REUSED_BYTES = 64 * 1024 * 1024;
 /** Answered requests that may stand before those that wait. */
 const COMPACT_AT = 1024;
+/** All sockets are read into one buffer, one after the other, as memory for each read is dear. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(512 * 1024);
+/** Where a request's correlation id lies: behind size, API key and version. */
+const CORRELATION_ID_AT = 8;
 
 /**
  * Takes one answer, a frame without its length; the bytes are the connection's. What it throws is
@@ -29,7 +33,7 @@ interface Waiting {
 }
 
 export class WireConnection {
-  readonly #socket: Socket;
+  #socket!: Socket;
   readonly #framer: Framer;
   readonly #waiting: Waiting[] = [];
   #firstWaiting = 0;
@@ -37,22 +41,25 @@ export class WireConnection {
   #buffer = Buffer.alloc(0);
   #closed: Error | undefined;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
+  private constructor() {
     this.#framer = new Framer(MAX_FRAME_BYTES, (sizeBytes) => this.#frameMemory(sizeBytes));
-    socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.#onData(chunk));
-    socket.on('close', () => this.#fail(new Error('the broker closed the connection')));
-    socket.on('error', (error) => this.#fail(error));
   }
 
   static open(host: string, port: number): Promise<WireConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host, port });
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new WireConnection(socket));
+      const connection = new WireConnection();
+      const callback = (sizeBytes: number, buffer: Uint8Array) => {
+        connection.#onData((buffer as Buffer).subarray(0, sizeBytes));
+        return true;
+      };
+      const onread = { buffer: READ_BUFFER, callback };
+      const socket = connect({ host, port, noDelay: true, onread });
+      connection.#socket = socket;
+      socket.once('connect', () => resolve(connection));
+      socket.on('close', () => connection.#fail(new Error('the broker closed the connection')));
+      socket.on('error', (error) => {
+        reject(error);
+        connection.#fail(error);
       });
     });
   }
@@ -104,6 +111,30 @@ export class WireConnection {
     );
   }
 
+  /**
+   * Sends a request that was encoded before, under a new correlation id. It must not be sent again
+   * before it is answered.
+   */
+  sendEncoded(
+    request: readonly Buffer[],
+    answer: AnswerHandler,
+    fail: (error: Error) => void,
+  ): void {
+    if (this.#closed !== undefined) {
+      fail(this.#closed);
+      return;
+    }
+    const correlationId = this.#nextCorrelationId();
+    request[0]!.writeInt32BE(correlationId, CORRELATION_ID_AT);
+    this.#waiting.push({ correlationId, answer, fail });
+    this.#write(request);
+  }
+
+  /** Sends a request that was encoded before and is not answered. */
+  sendEncodedUnanswered(request: readonly Buffer[]): void {
+    this.#write(request);
+  }
+
   /** Sends a request that is not answered (Produce with acks=0). */
   sendUnanswered<Request extends Message>(
     request: Request,
@@ -135,6 +166,10 @@ export class WireConnection {
   }
 
   #write(buffers: readonly Buffer[]): void {
+    if (buffers.length === 1) {
+      this.#socket.write(buffers[0]!);
+      return;
+    }
     this.#socket.cork();
     for (const buffer of buffers) this.#socket.write(buffer);
     this.#socket.uncork();

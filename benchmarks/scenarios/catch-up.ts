@@ -3,10 +3,10 @@
 import { WireConnection } from '../client/connection.ts';
 import { createTopic, deleteTopic } from '../client/topics.ts';
 import { fillTopic, PARTITIONS, readTopic } from '../client/whole-topic.ts';
-import { processStats } from '../process-stats.ts';
 import {
   type Figures,
   freshTopic,
+  Meter,
   type Scenario,
   type Settings,
   type Target,
@@ -33,14 +33,13 @@ async function run(target: Target, settings: Settings, readers: number): Promise
     for (let count = 0; count < readers; count += 1) {
       connections.push(await WireConnection.open(target.host, target.port));
     }
-    const before = processStats(target.pid);
-    const began = performance.now();
+    const meter = new Meter(target);
     const bytes = await Promise.all(
       connections.map((connection) => readTopic(connection, topic, ends)),
     );
-    const seconds = (performance.now() - began) / 1000;
+    const usage = meter.read();
     const total = bytes.reduce((sum, one) => sum + one, 0);
-    return throughputFigures(total, seconds, before, target);
+    return throughputFigures(total, usage);
   } finally {
     await deleteTopic(control, topic);
     for (const connection of [...connections, control]) connection.close();

@@ -6,11 +6,11 @@ import { type Acks, produce } from '../client/producer.ts';
 import { read } from '../client/reader.ts';
 import { createTopic, deleteTopic } from '../client/topics.ts';
 import { pace } from '../pace.ts';
-import { processStats } from '../process-stats.ts';
 import {
   type Figures,
   freshTopic,
   Latencies,
+  Meter,
   type Scenario,
   type Settings,
   type Target,
@@ -26,13 +26,15 @@ interface Shape {
   readonly recordBytes: number;
   readonly acks: Acks;
   readonly consumers: number;
+  /** Records of one batch: so many are due at each turn of the sender. */
+  readonly recordCount: number;
 }
 
 function scenario(name: string, about: string, shape: Shape): Scenario {
   return { name, about, run: (target, settings) => run(target, settings, shape) };
 }
 
-const one = { recordBytes: 1024, acks: 1, consumers: 1 } as const;
+const one = { recordBytes: 1024, acks: 1, consumers: 1, recordCount: 1 } as const;
 
 export const endToEnd: readonly Scenario[] = [
   scenario('end-to-end-1k', '1 000 records of 1 KiB a second to one waiting consumer', {
@@ -48,16 +50,22 @@ export const endToEnd: readonly Scenario[] = [
     perSecond: 1_000,
     acks: -1,
   }),
+  scenario('end-to-end-20k-acksall', '20 000 records of 1 KiB a second, 20 a batch, acks=all', {
+    ...one,
+    perSecond: 20_000,
+    acks: -1,
+    recordCount: 20,
+  }),
   scenario('fan-out-8', '500 records of 16 KiB a second to each of 8 waiting consumers', {
     perSecond: 500,
+    ...one,
     recordBytes: 16 * 1024,
-    acks: 1,
     consumers: 8,
   }),
   scenario('fan-out-64', '100 records of 16 KiB a second to each of 64 waiting consumers', {
     perSecond: 100,
+    ...one,
     recordBytes: 16 * 1024,
-    acks: 1,
     consumers: 64,
   }),
 ];
@@ -76,7 +84,7 @@ async function run(target: Target, settings: Settings, shape: Shape): Promise<Fi
       delivery.latencies = new Latencies();
       delivery.bytes = 0;
       const answers: Promise<void>[] = [];
-      await pace(shape.perSecond, seconds, () => {
+      await pace(shape.perSecond / shape.recordCount, seconds, () => {
         delivery.expected += shape.consumers;
         answers.push(sendOne(producer, topic, shape));
       });
@@ -84,15 +92,14 @@ async function run(target: Target, settings: Settings, shape: Shape): Promise<Fi
       await Promise.race([delivery.complete(), reading]);
     };
     await during(WARM_UP_SECONDS);
-    const before = processStats(target.pid);
-    const began = performance.now();
+    const meter = new Meter(target);
     await during(settings.seconds);
-    const seconds = (performance.now() - began) / 1000;
+    const usage = meter.read();
     delivery.stopped = true;
     await reading;
     return {
       ...delivery.latencies.figures(),
-      ...throughputFigures(delivery.bytes, seconds, before, target),
+      ...throughputFigures(delivery.bytes, usage),
     };
   } finally {
     delivery.stopped = true;
@@ -143,7 +150,7 @@ class Delivery {
 
 function sendOne(connection: WireConnection, topic: string, shape: Shape): Promise<void> {
   return new Promise((resolve, reject) => {
-    const batches = [{ index: 0, records: timedBatch(shape.recordBytes) }];
+    const batches = [{ index: 0, records: timedBatch(shape.recordBytes, shape.recordCount) }];
     produce(connection, topic, shape.acks, batches, resolve, reject);
   });
 }

@@ -5,6 +5,7 @@
 
 import { sentAt, timedBatch } from '../client/batches.ts';
 import { WireConnection } from '../client/connection.ts';
+import { ParkedFetches } from '../client/parked-fetches.ts';
 import { produce } from '../client/producer.ts';
 import { read } from '../client/reader.ts';
 import { createTopic, deleteTopic } from '../client/topics.ts';
@@ -15,56 +16,71 @@ import {
   freshTopic,
   Latencies,
   lower,
+  Meter,
   type Scenario,
   type Settings,
   type Target,
 } from '../scenario.ts';
 
 const PARTITIONS = 100;
-const OPENING_AT_ONCE = 200;
 /** Longer than the whole measurement: no fetch ends by its own timeout. */
 const MAX_WAIT_MS = 300_000;
 const SETTLE_MS = 2_000;
-const IDLE_MS = 3_000;
-const IDLE_STEP_MS = 250;
-const IDLE_SHARE = 0.1;
+/** Long enough that a fifth of a percent is more than one tick. */
+const IDLE_MS = 10_000;
+const IDLE_STEP_MS = 100;
+/** Less than two ticks of the clock that counts processor time. */
+const IDLE_SECONDS = 0.015;
 const IDLE_LIMIT_MS = 60_000;
 const WAKE_UPS = 300;
 const MAX_BYTES = 64 * 1024;
 const RECORD_BYTES = 100;
 
-export const parked: readonly Scenario[] = [
-  {
-    name: 'parked',
+function scenario(name: string, countOf: (settings: Settings) => number): Scenario {
+  return {
+    name,
     about: `fetches parked on ${PARTITIONS} quiet partitions, one connection each`,
-    run,
-  },
+    run: (target, settings) => run(target, countOf(settings)),
+  };
+}
+
+export const parked: readonly Scenario[] = [
+  scenario('parked-5000', ({ parkedFetches }) => Math.ceil(parkedFetches / 2)),
+  scenario('parked-10000', ({ parkedFetches }) => parkedFetches),
 ];
 
-async function run(target: Target, settings: Settings): Promise<Figures> {
+async function run(target: Target, count: number): Promise<Figures> {
   const control = await WireConnection.open(target.host, target.port);
   const topic = freshTopic('parked');
   await createTopic(control, topic, PARTITIONS + 1);
-  const crowd = new Crowd(target, topic);
+  const { host, port } = target;
+  const options = { host, port, topic, partitions: PARTITIONS, maxWaitMs: MAX_WAIT_MS };
+  const crowd = new ParkedFetches(options);
   try {
     const before = processStats(target.pid);
+    const meter = new Meter(target);
     const began = performance.now();
-    await crowd.park(settings.parkedFetches);
+    await crowd.park(count);
+    const opened = meter.read();
     const setUpSeconds = ((await untilIdle(target)) - began) / 1000;
     await sleep(SETTLE_MS);
     const parkedStats = processStats(target.pid);
     await sleep(IDLE_MS);
     const idle = processStats(target.pid);
-    const figures: Figures = { 'set up': lower(setUpSeconds, 's') };
+    const figures: Figures = {
+      'set up': lower(setUpSeconds, 's'),
+      'loader CPU of it': lower(opened.loaderCpuSeconds, 's'),
+    };
     if (before && parkedStats && idle) {
       const kibibytes = (parkedStats.residentMebibytes - before.residentMebibytes) * 1024;
-      figures['memory a fetch'] = lower(kibibytes / settings.parkedFetches, 'KiB');
+      figures['broker CPU of it'] = lower(parkedStats.cpuSeconds - before.cpuSeconds, 's');
+      figures['memory a fetch'] = lower(kibibytes / count, 'KiB');
       const used = idle.cpuSeconds - parkedStats.cpuSeconds;
       figures['idle CPU'] = lower((used / (IDLE_MS / 1000)) * 100, '%');
     }
     return { ...figures, ...(await wakeUps(control, crowd, target, topic)) };
   } finally {
-    await crowd.close();
+    crowd.close();
     await deleteTopic(control, topic);
     control.close();
   }
@@ -79,14 +95,14 @@ async function untilIdle(target: Target): Promise<number> {
     if (before === undefined) return from;
     await sleep(IDLE_STEP_MS);
     const used = processStats(target.pid)!.cpuSeconds - before.cpuSeconds;
-    if (used < (IDLE_SHARE * IDLE_STEP_MS) / 1000 || from > limit) return from;
+    if (used < IDLE_SECONDS || from > limit) return from;
   }
 }
 
 /** One record at a time, to a partition that one more consumer waits on. */
 async function wakeUps(
   control: WireConnection,
-  crowd: Crowd,
+  crowd: ParkedFetches,
   target: Target,
   topic: string,
 ): Promise<Figures> {
@@ -118,57 +134,4 @@ async function wakeUps(
   await reading;
   woken.close();
   return latencies.figures();
-}
-
-class Crowd {
-  /** Rejects when a fetch ends that should still wait. */
-  readonly failed: Promise<never>;
-  readonly #target: Target;
-  readonly #topic: string;
-  readonly #connections: WireConnection[] = [];
-  #fail: (error: Error) => void = () => {};
-  #closing = false;
-
-  constructor(target: Target, topic: string) {
-    this.#target = target;
-    this.#topic = topic;
-    this.failed = new Promise((_, reject) => {
-      this.#fail = reject;
-    });
-    // Whoever waits for something else looks at it too; a failure before is not unhandled.
-    this.failed.catch(() => {});
-  }
-
-  async park(count: number): Promise<void> {
-    while (this.#connections.length < count) {
-      const missing = Math.min(OPENING_AT_ONCE, count - this.#connections.length);
-      const opened = Array.from({ length: missing }, () =>
-        WireConnection.open(this.#target.host, this.#target.port),
-      );
-      for (const connection of await Promise.all(opened)) {
-        this.#wait(connection, this.#connections.length % PARTITIONS);
-        this.#connections.push(connection);
-      }
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#closing = true;
-    for (const connection of this.#connections) connection.close();
-  }
-
-  #wait(connection: WireConnection, partition: number): void {
-    const reading = read(connection, {
-      topic: this.#topic,
-      from: new Map([[partition, 0]]),
-      maxWaitMs: MAX_WAIT_MS,
-      minBytes: 1,
-      maxBytes: MAX_BYTES,
-      onBatch: () => {},
-      goOn: () => true,
-    });
-    reading.catch((error: Error) => {
-      if (!this.#closing) this.#fail(error);
-    });
-  }
 }

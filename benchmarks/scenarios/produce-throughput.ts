@@ -2,14 +2,14 @@
 
 import { type BatchShape, makeBatch } from '../client/batches.ts';
 import { WireConnection } from '../client/connection.ts';
-import { type Acks, type PartitionBatch, produce } from '../client/producer.ts';
+import { type Acks, type PartitionBatch, PreparedProduce } from '../client/producer.ts';
 import { createTopic, deleteTopic, endOffsets } from '../client/topics.ts';
 import { sleep } from '../pace.ts';
-import { processStats } from '../process-stats.ts';
 import {
   type Figures,
   freshTopic,
   higher,
+  Meter,
   type Scenario,
   type Settings,
   type Target,
@@ -25,6 +25,8 @@ const DIFFERENT_BATCHES = 4;
 
 interface Shape extends BatchShape {
   readonly partitions: number;
+  /** Batches of one request, for partitions one after the other, as clients group them. */
+  readonly perRequest: number;
   readonly connections: number;
   readonly acks: Acks;
 }
@@ -33,32 +35,64 @@ function scenario(name: string, about: string, shape: Shape): Scenario {
   return { name, about, run: (target, settings) => run(target, settings, shape) };
 }
 
-const usual = { recordBytes: 1024, recordCount: 60, codec: 'none', connections: 4 } as const;
+/** Batches as large as Java clients make them by default, on one connection. */
+const batches16k = {
+  recordBytes: 1024,
+  recordCount: 15,
+  codec: 'none',
+  connections: 1,
+  partitions: 12,
+  perRequest: 12,
+} as const;
+const batches64k = { ...batches16k, recordCount: 60, connections: 4 } as const;
 
 export const produceThroughput: readonly Scenario[] = [
-  scenario('produce-1-acks1', '1 partition, 1 KiB records in 64 KiB batches, acks=1', {
-    ...usual,
+  scenario('bulk-1-acks1', '1 partition, 1 KiB records, 16 KiB batches, 1 connection, acks=1', {
+    ...batches16k,
     partitions: 1,
+    perRequest: 1,
+    acks: 1,
+  }),
+  scenario('bulk-12-acks1', '12 partitions, 1 KiB records, 16 KiB batches, acks=1', {
+    ...batches16k,
+    acks: 1,
+  }),
+  scenario('bulk-12-acksall', '12 partitions, 1 KiB records, 16 KiB batches, acks=all', {
+    ...batches16k,
+    acks: -1,
+  }),
+  scenario('bulk-12-lz4', '12 partitions, 100 B records, 16 KiB batches of lz4, acks=1', {
+    ...batches16k,
+    recordBytes: 100,
+    recordCount: 300,
+    codec: 'lz4',
+    acks: 1,
+  }),
+  scenario('bulk-1000-acksall', 'as bulk-12-acksall, over 1 000 partitions in turn', {
+    ...batches16k,
+    partitions: 1000,
+    acks: -1,
+  }),
+  scenario('produce-1-acks1', '1 partition, 1 KiB records in 64 KiB batches, acks=1', {
+    ...batches64k,
+    partitions: 1,
+    perRequest: 1,
     acks: 1,
   }),
   scenario('produce-12-acks1', '12 partitions, 1 KiB records in 64 KiB batches, acks=1', {
-    ...usual,
-    partitions: 12,
+    ...batches64k,
     acks: 1,
   }),
   scenario('produce-12-acksall', '12 partitions, 1 KiB records in 64 KiB batches, acks=all', {
-    ...usual,
-    partitions: 12,
+    ...batches64k,
     acks: -1,
   }),
   scenario('produce-12-acks0', '12 partitions, 1 KiB records in 64 KiB batches, acks=0', {
-    ...usual,
-    partitions: 12,
+    ...batches64k,
     acks: 0,
   }),
   scenario('produce-12-gzip', '12 partitions, 1 KiB records in gzip batches, acks=1', {
-    ...usual,
-    partitions: 12,
+    ...batches64k,
     acks: 1,
     codec: 'gzip',
   }),
@@ -68,6 +102,7 @@ export const produceThroughput: readonly Scenario[] = [
     codec: 'none',
     connections: 32,
     partitions: 12,
+    perRequest: 1,
     acks: -1,
   }),
 ];
@@ -83,22 +118,37 @@ async function run(target: Target, settings: Settings, shape: Shape): Promise<Fi
   const ended = Promise.all(connections.map((connection, index) => load.drive(connection, index)));
   try {
     await Promise.race([sleep(WARM_UP_MS), ended]);
-    const before = processStats(target.pid);
     const first = await load.taken(control);
-    const began = performance.now();
+    const meter = new Meter(target);
     await Promise.race([sleep(settings.seconds * 1000), ended]);
-    const seconds = (performance.now() - began) / 1000;
+    const usage = meter.read();
     const batches = (await load.taken(control)) - first;
-    const figures = throughputFigures(batches * load.batchBytes, seconds, before, target);
-    figures.records = higher((batches * shape.recordCount) / seconds, '1/s');
     load.stopped = true;
     await ended;
-    return figures;
+    return {
+      ...throughputFigures(batches * load.batchBytes, usage),
+      records: higher((batches * shape.recordCount) / usage.seconds, '1/s'),
+    };
   } finally {
     load.stopped = true;
     await deleteTopic(control, topic);
     for (const connection of [...connections, control]) connection.close();
   }
+}
+
+/** The requests that go over all partitions in turn, as many as the turn has, and two rounds. */
+function requestsOf(shape: Shape, batches: readonly Buffer[]): PartitionBatch[][] {
+  const { partitions, perRequest } = shape;
+  let turn = 1;
+  while ((turn * perRequest) % partitions !== 0) turn += 1;
+  // More than are under way at once, and each batch at each place.
+  const count = turn * Math.ceil((2 * IN_FLIGHT) / turn);
+  return Array.from({ length: count }, (_, request) =>
+    Array.from({ length: perRequest }, (_, place) => ({
+      index: (request * perRequest + place) % partitions,
+      records: batches[(request + place) % batches.length]!,
+    })),
+  );
 }
 
 /** Keeps connections busy until it is stopped. */
@@ -107,14 +157,15 @@ class Load {
   readonly batchBytes: number;
   readonly #topic: string;
   readonly #shape: Shape;
-  readonly #batches: readonly Buffer[];
+  readonly #requests: readonly (readonly PartitionBatch[])[];
   #acknowledged = 0;
 
   constructor(topic: string, shape: Shape) {
     this.#topic = topic;
     this.#shape = shape;
-    this.#batches = Array.from({ length: DIFFERENT_BATCHES }, () => makeBatch(shape));
-    const bytes = this.#batches.reduce((sum, batch) => sum + batch.length, 0);
+    const batches = Array.from({ length: DIFFERENT_BATCHES }, () => makeBatch(shape));
+    this.#requests = requestsOf(shape, batches);
+    const bytes = batches.reduce((sum, batch) => sum + batch.length, 0);
     this.batchBytes = bytes / DIFFERENT_BATCHES;
   }
 
@@ -127,29 +178,27 @@ class Load {
 
   /** Resolves when it was stopped and every request is answered. */
   drive(connection: WireConnection, index: number): Promise<void> {
-    if (this.#shape.acks === 0) return this.#pour(connection, index);
+    const prepared = new PreparedProduce(this.#topic, this.#shape.acks, this.#requests, index);
+    if (this.#shape.acks === 0) return this.#pour(connection, prepared);
+    const { perRequest } = this.#shape;
     return new Promise((resolve, reject) => {
-      let turn = index;
       let inFlight = 0;
       const send = () => {
-        const batches = this.#request(turn);
-        turn += 1;
         inFlight += 1;
-        const acknowledged = () => {
-          this.#acknowledged += batches.length;
-          inFlight -= 1;
-          if (!this.stopped) send();
-          else if (inFlight === 0) resolve();
-        };
-        produce(connection, this.#topic, this.#shape.acks, batches, acknowledged, reject);
+        prepared.send(connection, acknowledged, reject);
+      };
+      const acknowledged = () => {
+        this.#acknowledged += perRequest;
+        inFlight -= 1;
+        if (!this.stopped) send();
+        else if (inFlight === 0) resolve();
       };
       for (let count = 0; count < IN_FLIGHT; count += 1) send();
     });
   }
 
-  #pour(connection: WireConnection, index: number): Promise<void> {
+  #pour(connection: WireConnection, prepared: PreparedProduce): Promise<void> {
     return new Promise((resolve, reject) => {
-      let turn = index;
       const more = () => {
         if (this.stopped) {
           // Its answer comes when all that was sent before has been taken.
@@ -157,20 +206,11 @@ class Load {
           return;
         }
         while (connection.unsentBytes < UNSENT_LIMIT_BYTES) {
-          produce(connection, this.#topic, 0, this.#request(turn), () => {}, reject);
-          turn += 1;
+          prepared.send(connection, () => {}, reject);
         }
         connection.whenDrained(more);
       };
       more();
     });
-  }
-
-  /** Large batches go to all partitions in one request, as clients group them; small ones to one. */
-  #request(turn: number): PartitionBatch[] {
-    const { partitions, recordCount } = this.#shape;
-    const records = this.#batches[turn % DIFFERENT_BATCHES]!;
-    if (recordCount === 1) return [{ index: turn % partitions, records }];
-    return Array.from({ length: partitions }, (_, index) => ({ index, records }));
   }
 }
