@@ -25,6 +25,9 @@ import { MEMORY_USERS, MemoryBudget } from './memory-budget.ts';
 import { MetadataLog } from './metadata-log.ts';
 import { Metrics } from './metrics.ts';
 import { ProducerIds } from './producer-ids.ts';
+import { Acls } from './security/acls.ts';
+import { ClientQuotas } from './security/client-quotas.ts';
+import { ScramUsers } from './security/scram-users.ts';
 import type { Services } from './services.ts';
 import { knownTopics, Topics } from './topics.ts';
 import { TransactionCoordinator, transactionOptions } from './transactions/coordinator.ts';
@@ -133,6 +136,9 @@ export async function compose(config: Config, world: World, closers: Closers): P
     groups,
     transactions,
     producerIds,
+    clientQuotas: new ClientQuotas(metadata),
+    scramUsers: new ScramUsers(metadata),
+    acls: new Acls(metadata, env.random),
     fetchSessions: new FetchSessions(
       config.get('max.incremental.fetch.session.cache.slots'),
       env.clock,

@@ -1,9 +1,13 @@
 /**
  * What the records of __cluster_metadata, one applied after the other, say: topics, configurations,
- * producer ids, feature levels. A pure value; nothing here knows of logs or files.
+ * producer ids, feature levels, quotas, users, ACLs. A pure value; nothing here knows of logs or
+ * files.
  */
 
 import type { MetadataRecord, NewMetadataRecord } from './metadata-records.ts';
+import { AclImage } from './security/acl-image.ts';
+import { QuotaImage } from './security/quota-image.ts';
+import { ScramImage } from './security/scram-image.ts';
 
 /** Kinds of things that have configurations, by Kafka's ids. */
 export const ResourceType = {
@@ -28,6 +32,9 @@ export class MetadataImage {
   /** Settings by resource type and name. */
   readonly #settings = new Map<number, Map<string, Map<string, string>>>();
   readonly #features = new Map<string, number>();
+  readonly quotas = new QuotaImage();
+  readonly scram = new ScramImage();
+  readonly acls = new AclImage();
   #nextProducerId = 0;
 
   /** The first producer id that no block has taken yet. */
@@ -94,6 +101,21 @@ export class MetadataImage {
       case 'FeatureLevelRecord':
         this.#features.set(record.value.name, record.value.featureLevel);
         return;
+      case 'ClientQuotaRecord':
+        this.quotas.apply(record.value);
+        return;
+      case 'UserScramCredentialRecord':
+        this.scram.apply(record.value);
+        return;
+      case 'RemoveUserScramCredentialRecord':
+        this.scram.remove(record.value);
+        return;
+      case 'AccessControlEntryRecord':
+        this.acls.apply(record.value);
+        return;
+      case 'RemoveAccessControlEntryRecord':
+        this.acls.remove(record.value.id);
+        return;
       case 'NoOpRecord':
         return;
     }
@@ -139,9 +161,14 @@ export class MetadataImage {
         }
       }
     }
+    for (const value of this.quotas.records()) yield { kind: 'ClientQuotaRecord', value };
     if (this.#nextProducerId > 0) {
       const value = { brokerId: nodeId, nextProducerId: this.#nextProducerId };
       yield { kind: 'ProducerIdsRecord', value };
+    }
+    for (const value of this.acls.all()) yield { kind: 'AccessControlEntryRecord', value };
+    for (const value of this.scram.records()) {
+      yield { kind: 'UserScramCredentialRecord', value };
     }
   }
 }

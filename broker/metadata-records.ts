@@ -14,6 +14,13 @@ import {
   RemoveTopicRecord,
   TopicRecord,
 } from '../protocol/messages/metadata-records.ts';
+import {
+  AccessControlEntryRecord,
+  ClientQuotaRecord,
+  RemoveAccessControlEntryRecord,
+  RemoveUserScramCredentialRecord,
+  UserScramCredentialRecord,
+} from '../protocol/messages/security-records.ts';
 import { Reader } from '../protocol/reader.ts';
 import { type Decoded, type Input, type Message, parseRange } from '../protocol/schema.ts';
 import { Writer } from '../protocol/writer.ts';
@@ -29,6 +36,11 @@ const kinds = {
   ProducerIdsRecord,
   FeatureLevelRecord,
   NoOpRecord,
+  ClientQuotaRecord,
+  UserScramCredentialRecord,
+  RemoveUserScramCredentialRecord,
+  AccessControlEntryRecord,
+  RemoveAccessControlEntryRecord,
 } as const satisfies { [name: string]: Message };
 
 type Kinds = typeof kinds;

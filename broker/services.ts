@@ -25,6 +25,9 @@ import type { MemoryBudget } from './memory-budget.ts';
 import type { Metrics } from './metrics.ts';
 import type { Partition } from './partition.ts';
 import type { ProducerIds } from './producer-ids.ts';
+import type { Acls } from './security/acls.ts';
+import type { ClientQuotas } from './security/client-quotas.ts';
+import type { ScramUsers } from './security/scram-users.ts';
 import type { TopicConfig, Topics } from './topics.ts';
 import type { TransactionCoordinator } from './transactions/coordinator.ts';
 import type { Watchers } from './watchers.ts';
@@ -44,6 +47,9 @@ export interface Services {
   readonly groups: GroupCoordinator;
   readonly transactions: TransactionCoordinator;
   readonly producerIds: ProducerIds;
+  readonly clientQuotas: ClientQuotas;
+  readonly scramUsers: ScramUsers;
+  readonly acls: Acls;
   readonly fetchSessions: FetchSessions;
   readonly watchers: Watchers;
   /** One timer for all timeouts. */

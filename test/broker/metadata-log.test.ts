@@ -9,6 +9,7 @@ import {
   type NewMetadataRecord,
 } from '../../broker/metadata-records.ts';
 import { listSnapshots, snapshotBatches, writeSnapshot } from '../../broker/metadata-snapshot.ts';
+import { quotaRecord } from '../../broker/security/quota-image.ts';
 import { gapBatch } from '../../protocol/batch-builder.ts';
 import { readBatchHeader } from '../../protocol/record-batch.ts';
 import { CorruptLog, LogFailed } from '../../storage/errors.ts';
@@ -24,6 +25,22 @@ function topicRecord(name: string, topicId = TOPIC_ID): NewMetadataRecord {
 function setting(name: string, value: string | null): NewMetadataRecord {
   const resource = { resourceType: ResourceType.topic, resourceName: 'a' };
   return { kind: 'ConfigRecord', value: { ...resource, name, value } };
+}
+
+function quota(user: string | null, key: string, value: number | null): NewMetadataRecord {
+  return { kind: 'ClientQuotaRecord', value: quotaRecord(new Map([['user', user]]), key, value) };
+}
+
+function credential(name: string, mechanism: number): NewMetadataRecord {
+  const [salt, storedKey, serverKey] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte));
+  const value = { name, mechanism, salt, storedKey, serverKey, iterations: 4096 };
+  return { kind: 'UserScramCredentialRecord', value } as NewMetadataRecord;
+}
+
+function acl(id: string, resourceName: string): NewMetadataRecord {
+  const pattern = { resourceType: 2, resourceName, patternType: 3 };
+  const value = { id, ...pattern, principal: 'User:a', host: '*', operation: 3, permissionType: 3 };
+  return { kind: 'AccessControlEntryRecord', value };
 }
 
 function open(world: World, bytesBetweenSnapshots = 1_000_000): Promise<MetadataLog> {
@@ -66,6 +83,17 @@ t.test('an image is made again by its own records', async (t) => {
     { kind: 'ProducerIdsRecord', value: { brokerId: 1, nextProducerId: 3000 } },
     topicRecord('b', 'BBBBBBBBQACAAAAAAAAAAA'),
     { kind: 'NoOpRecord', value: {} },
+    quota('u', 'producer_byte_rate', 1000.5),
+    quota(null, 'request_percentage', 5),
+    quota('gone', 'request_percentage', 5),
+    quota('gone', 'request_percentage', null),
+    credential('alice', 1),
+    credential('alice', 2),
+    credential('gone', 1),
+    { kind: 'RemoveUserScramCredentialRecord', value: { name: 'gone', mechanism: 1 } },
+    acl(TOPIC_ID, 'kept'),
+    acl('BBBBBBBBQACAAAAAAAAAAA', 'gone'),
+    { kind: 'RemoveAccessControlEntryRecord', value: { id: 'BBBBBBBBQACAAAAAAAAAAA' } },
   ];
   for (const record of records) image.apply(record as MetadataRecord);
   image.apply({ kind: 'RemoveTopicRecord', value: { topicId: 'BBBBBBBBQACAAAAAAAAAAA' } });
@@ -77,6 +105,20 @@ t.test('an image is made again by its own records', async (t) => {
   t.equal(again.nextProducerId, 3000);
   t.equal(again.feature('metadata.version'), 33);
   t.strictSame([...again.settings(ResourceType.topic, 'a')], [['retention.ms', '1']]);
+  const entities = [...again.quotas.entities()];
+  t.strictSame(
+    entities.map(({ entity, values }) => [[...entity], [...values]]),
+    [
+      [[['user', 'u']], [['producer_byte_rate', 1000.5]]],
+      [[['user', null]], [['request_percentage', 5]]],
+    ],
+  );
+  t.strictSame([...again.scram.users()], ['alice']);
+  t.strictSame([...again.scram.of('alice').keys()], [1, 2]);
+  t.strictSame(
+    [...again.acls.all()].map(({ resourceName }) => resourceName),
+    ['kept'],
+  );
 });
 
 t.test('a deleted topic takes its settings with it, also for a new one of the name', async (t) => {

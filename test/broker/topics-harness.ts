@@ -11,7 +11,11 @@ import type { Test } from 'tap';
 import type { AnyApi, Api, RequestContext } from '../../broker/api.ts';
 import { Config, settingsOfProgram } from '../../broker/config.ts';
 import { ConfigChanges } from '../../broker/config-changes.ts';
+import { LimitedLog } from '../../broker/limited-log.ts';
 import { MetadataLog } from '../../broker/metadata-log.ts';
+import { Acls } from '../../broker/security/acls.ts';
+import { ClientQuotas } from '../../broker/security/client-quotas.ts';
+import { ScramUsers } from '../../broker/security/scram-users.ts';
 import type { Services } from '../../broker/services.ts';
 import { Topics } from '../../broker/topics.ts';
 import {
@@ -93,6 +97,10 @@ export class TestTopics {
       clusterId: 'test-cluster',
       topics: this.topics,
       configChanges: this.changes,
+      clientQuotas: new ClientQuotas(metadata),
+      scramUsers: new ScramUsers(metadata),
+      acls: new Acls(metadata, env.random),
+      limitedLog: new LimitedLog(env.clock, env.log),
     } as Partial<Services> as Services;
   }
 

@@ -1,12 +1,52 @@
-/** What a single node answers of its quorum and its features, in all versions. */
+/** What a single node answers of its quorum, its features, its folder and of tokens, in all versions. */
 
 import t from 'tap';
 import { WireConnection } from '../../benchmarks/client/connection.ts';
 import { errorName } from '../../protocol/errors.ts';
 import {
+  AddRaftVoterRequest,
+  AddRaftVoterResponse,
+} from '../../protocol/messages/add-raft-voter.ts';
+import {
+  AlterReplicaLogDirsRequest,
+  AlterReplicaLogDirsResponse,
+} from '../../protocol/messages/alter-replica-log-dirs.ts';
+import {
+  CreateDelegationTokenRequest,
+  CreateDelegationTokenResponse,
+} from '../../protocol/messages/create-delegation-token.ts';
+import {
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+} from '../../protocol/messages/describe-cluster.ts';
+import {
+  DescribeDelegationTokenRequest,
+  DescribeDelegationTokenResponse,
+} from '../../protocol/messages/describe-delegation-token.ts';
+import {
+  DescribeLogDirsRequest,
+  DescribeLogDirsResponse,
+} from '../../protocol/messages/describe-log-dirs.ts';
+import {
   DescribeQuorumRequest,
   DescribeQuorumResponse,
 } from '../../protocol/messages/describe-quorum.ts';
+import {
+  ExpireDelegationTokenRequest,
+  ExpireDelegationTokenResponse,
+} from '../../protocol/messages/expire-delegation-token.ts';
+import {
+  RemoveRaftVoterRequest,
+  RemoveRaftVoterResponse,
+} from '../../protocol/messages/remove-raft-voter.ts';
+import {
+  RenewDelegationTokenRequest,
+  RenewDelegationTokenResponse,
+} from '../../protocol/messages/renew-delegation-token.ts';
+import {
+  UnregisterBrokerRequest,
+  UnregisterBrokerResponse,
+} from '../../protocol/messages/unregister-broker.ts';
 import {
   UpdateFeaturesRequest,
   UpdateFeaturesResponse,
@@ -66,4 +106,94 @@ t.test('a feature is in force at one level', async (t) => {
   if (isApacheKafka) return;
   const lower = await update(2, 'transaction.version', 1, { upgradeType: 2 });
   t.equal(lower, 'FEATURE_UPDATE_FAILED');
+});
+
+t.test('the quorum is fixed: nobody joins it or leaves it', async (t) => {
+  const cluster = await connection.call(DescribeClusterRequest, DescribeClusterResponse, 0, {
+    includeClusterAuthorizedOperations: false,
+  });
+  const directory = 'AAAAAAAAAAAAAAAAAAAAAQ';
+  const endpoints = [{ name: 'CONTROLLER', host: '127.0.0.1', port: 9 }];
+  const add = async (version: number, rest: object = {}) => {
+    const answer = await connection.call(AddRaftVoterRequest, AddRaftVoterResponse, version, {
+      clusterId: cluster.clusterId,
+      timeoutMs: 1000,
+      voterId: 9,
+      voterDirectoryId: directory,
+      listeners: endpoints,
+      ...rest,
+    });
+    return errorName(answer.errorCode);
+  };
+  const remove = async (clusterId: string | null) => {
+    const request = { clusterId, voterId: 9, voterDirectoryId: directory };
+    const pair = [RemoveRaftVoterRequest, RemoveRaftVoterResponse] as const;
+    return errorName((await connection.call(...pair, 0, request)).errorCode);
+  };
+  for (const version of [0, 1]) {
+    t.equal(await add(version), 'UNSUPPORTED_VERSION');
+    t.equal(await add(version, { clusterId: null }), 'UNSUPPORTED_VERSION');
+    t.equal(await add(version, { clusterId: 'other' }), 'INCONSISTENT_CLUSTER_ID');
+    t.equal(await add(version, { voterId: -5 }), 'INVALID_REQUEST');
+    t.equal(await add(version, { listeners: [] }), 'INVALID_REQUEST');
+  }
+  t.equal(await remove(cluster.clusterId), 'UNSUPPORTED_VERSION');
+  t.equal(await remove(null), 'UNSUPPORTED_VERSION');
+  t.equal(await remove('other'), 'INCONSISTENT_CLUSTER_ID');
+});
+
+t.test('a broker that is not there cannot be unregistered', async (t) => {
+  const unregister = async (brokerId: number) => {
+    const pair = [UnregisterBrokerRequest, UnregisterBrokerResponse] as const;
+    return errorName((await connection.call(...pair, 0, { brokerId })).errorCode);
+  };
+  t.equal(await unregister(77), 'BROKER_ID_NOT_REGISTERED');
+  t.equal(await unregister(-1), 'BROKER_ID_NOT_REGISTERED');
+  if (isApacheKafka) return;
+  const { partition } = await describe(2, '__cluster_metadata');
+  t.equal(await unregister(partition.leaderId), 'INVALID_REQUEST');
+});
+
+t.test('delegation tokens are not for those who have not said who they are', async (t) => {
+  const refused = (code: number) => {
+    t.equal(errorName(code), 'DELEGATION_TOKEN_REQUEST_NOT_ALLOWED');
+  };
+  const hmac = Buffer.from('token');
+  for (const version of [1, 2, 3]) {
+    const create = [CreateDelegationTokenRequest, CreateDelegationTokenResponse] as const;
+    const token = await connection.call(...create, version, { renewers: [], maxLifetimeMs: -1 });
+    t.same([token.principalType, token.principalName, token.tokenId], ['User', 'ANONYMOUS', '']);
+    refused(token.errorCode);
+    const describe = [DescribeDelegationTokenRequest, DescribeDelegationTokenResponse] as const;
+    refused((await connection.call(...describe, version, { owners: null })).errorCode);
+    if (version === 3) continue;
+    const renew = [RenewDelegationTokenRequest, RenewDelegationTokenResponse] as const;
+    refused((await connection.call(...renew, version, { hmac, renewPeriodMs: 1 })).errorCode);
+    const expire = [ExpireDelegationTokenRequest, ExpireDelegationTokenResponse] as const;
+    const request = { hmac, expiryTimePeriodMs: 1 };
+    refused((await connection.call(...expire, version, request)).errorCode);
+  }
+});
+
+t.test('a replica lies in the one folder there is', async (t) => {
+  const topic = await newTopic(broker);
+  const dirs = await connection.call(DescribeLogDirsRequest, DescribeLogDirsResponse, 4, {
+    topics: null,
+  });
+  const folder = dirs.results[0]!.logDir;
+  const move = async (version: number, path: string, name: string, ...partitions: number[]) => {
+    const pair = [AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse] as const;
+    const request = { dirs: [{ path, topics: [{ name, partitions }] }] };
+    const [answer] = (await connection.call(...pair, version, request)).results;
+    return answer!.partitions.map(({ errorCode }) => errorName(errorCode)).sort();
+  };
+  for (const version of [1, 2]) {
+    t.same(await move(version, folder, topic, 0), ['NONE']);
+    const unknown = 'UNKNOWN_TOPIC_OR_PARTITION';
+    t.same(await move(version, folder, topic, 0, 7, -1), ['NONE', unknown, unknown]);
+    t.same(await move(version, folder, 'no-such-topic', 0), [unknown]);
+    t.same(await move(version, '/no/such/folder', topic, 0), ['LOG_DIR_NOT_FOUND']);
+    t.same(await move(version, `${folder}/`, topic, 0), ['LOG_DIR_NOT_FOUND']);
+    t.same(await move(version, folder, 'x'.repeat(249), 0), ['INVALID_TOPIC_EXCEPTION']);
+  }
 });
