@@ -9,10 +9,12 @@ import { type ErrorName, ProtocolError } from '../protocol/errors.ts';
 import type { Logger } from '../storage/env.ts';
 import { brokerOption, isOptionName } from './config/broker-options.ts';
 import { isListOption } from './config/describe.ts';
+import { checkKept, type KeptResource, keptResource } from './config/kept-resources.ts';
 import { formatValue, IllegalValue, parseValue } from './config/option.ts';
 import { topicOption, topicSettingsFault } from './config/topic-config.ts';
 import { isTopicOptionName } from './config/topic-options.ts';
 import type { Config, DynamicScope } from './config.ts';
+import { applyLoggerChanges, checkLoggerChanges } from './loggers.ts';
 import { ResourceType } from './metadata-image.ts';
 import type { MetadataLog } from './metadata-log.ts';
 import type { MetadataRecord, NewMetadataRecord } from './metadata-records.ts';
@@ -62,6 +64,16 @@ export class ConfigChanges {
     metadata.onCommit((records) => this.#committed(records));
   }
 
+  /** What is set for a resource, durably. */
+  settings(resourceType: number, resourceName: string): ReadonlyMap<string, string> {
+    return this.#services.metadata.committed.settings(resourceType, resourceName);
+  }
+
+  /** Names of the resources of a type for which something is set. */
+  resources(resourceType: number): string[] {
+    return this.#services.metadata.committed.resources(resourceType);
+  }
+
   #committed(records: readonly MetadataRecord[]): void {
     for (const { kind, value } of records) {
       if (kind !== 'ConfigRecord' || value.resourceType !== ResourceType.broker) continue;
@@ -103,7 +115,9 @@ export class ConfigChanges {
         if ((counts.get(keyOf(resource)) ?? 0) > 1) {
           fail('INVALID_REQUEST', 'Each resource must appear at most once.');
         }
-        records.push(...this.#plan(resource));
+        if (resource.resourceType === ResourceType.brokerLogger) {
+          this.#alterLoggers(resource, validateOnly);
+        } else records.push(...this.#plan(resource));
         return undefined;
       } catch (error) {
         if (error instanceof ProtocolError) return error;
@@ -114,19 +128,33 @@ export class ConfigChanges {
     return outcomes;
   }
 
+  /** Log levels are in force at once, and not recorded. Throws ProtocolError. */
+  #alterLoggers(resource: ResourceChange, validateOnly: boolean): void {
+    const { resourceType, resourceName, changes, replacesAll } = resource;
+    if (replacesAll) fail('INVALID_REQUEST', `Unknown resource type ${resourceType}`);
+    checkValues(changes);
+    this.#checkNodeId(resourceName);
+    checkLoggerChanges(changes);
+    const { log } = this.#services;
+    if (log.level === undefined) fail('INVALID_REQUEST', 'The log of this broker has no levels.');
+    if (!validateOnly) applyLoggerChanges(log, changes);
+  }
+
   /** The records of one resource's change. Throws ProtocolError. */
   #plan(resource: ResourceChange): NewMetadataRecord[] {
     const { resourceType, resourceName, changes } = resource;
     checkChanges(changes);
+    const kept = keptResource(resourceType);
     const ofTopic = resourceType === ResourceType.topic;
     if (resourceType === ResourceType.broker) this.#checkBrokerName(resourceName);
-    else if (!ofTopic) refuseType(resourceType, resourceName, changes);
+    else if (!ofTopic && kept === undefined) {
+      fail('INVALID_REQUEST', `Unknown resource type ${resourceType}`);
+    }
     const { metadata } = this.#services;
     const before = metadata.planned.settings(resourceType, resourceName);
     const after = resource.replacesAll ? new Map<string, string>() : new Map(before);
-    for (const change of changes) applyChange(after, change, ofTopic);
-    if (ofTopic) this.#checkTopic(resourceName, after);
-    else this.#checkBrokerSettings(resourceName, changes, after);
+    for (const change of changes) applyChange(after, change, resourceType);
+    this.#check(resource, kept, after);
     const records: NewMetadataRecord[] = [];
     for (const name of new Set([...before.keys(), ...after.keys()])) {
       const value = after.get(name) ?? null;
@@ -134,6 +162,16 @@ export class ConfigChanges {
       records.push({ kind: 'ConfigRecord', value: { resourceType, resourceName, name, value } });
     }
     return records;
+  }
+
+  #check(
+    { resourceType, resourceName, changes }: ResourceChange,
+    kept: KeptResource | undefined,
+    after: ReadonlyMap<string, string>,
+  ): void {
+    if (kept !== undefined) checkKept(kept, resourceName, after);
+    else if (resourceType === ResourceType.topic) this.#checkTopic(resourceName, after);
+    else this.#checkBrokerSettings(resourceName, changes, after);
   }
 
   #checkTopic(name: string, settings: ReadonlyMap<string, string>): void {
@@ -148,7 +186,10 @@ export class ConfigChanges {
   }
 
   #checkBrokerName(name: string): void {
-    if (name === '') return;
+    if (name !== '') this.#checkNodeId(name);
+  }
+
+  #checkNodeId(name: string): void {
     if (!/^-?\d+$/.test(name)) {
       fail('INVALID_REQUEST', `Node id must be an integer, but it is: ${name}`);
     }
@@ -189,38 +230,21 @@ function keyOf({ resourceType, resourceName }: ResourceChange): string {
 }
 
 function checkChanges(changes: readonly SettingChange[]): void {
-  const names = new Set(changes.map((change) => change.name));
-  if (names.size < changes.length) fail('INVALID_REQUEST', 'Error due to duplicate config keys');
+  checkValues(changes);
   const known = Object.values(AlterOperation) as number[];
-  for (const { name, operation, value } of changes) {
-    if (!known.includes(operation)) {
-      fail('INVALID_REQUEST', `Unknown operations type ${operation}`);
-    }
-    if (value === null && operation !== AlterOperation.delete) {
-      fail('INVALID_REQUEST', `Null value not supported for : ${name}`);
-    }
+  for (const { operation } of changes) {
+    if (known.includes(operation)) continue;
+    fail('INVALID_REQUEST', `Unknown operations type ${operation}`);
   }
 }
 
-/** Resources that have no configurations here. */
-function refuseType(
-  resourceType: number,
-  resourceName: string,
-  changes: readonly SettingChange[],
-): never {
-  const name = changes[0]?.name ?? '';
-  switch (resourceType) {
-    case ResourceType.group:
-      if (resourceName === '') {
-        fail('INVALID_REQUEST', 'Default group resources are not allowed.');
-      }
-      return fail('INVALID_CONFIG', `Unknown group config name: ${name}`);
-    case ResourceType.clientMetrics:
-      return fail('INVALID_REQUEST', 'This broker collects no metrics of clients.');
-    case ResourceType.brokerLogger:
-      return fail('INVALID_REQUEST', 'Log levels are set with log.level when the broker starts.');
-    default:
-      return fail('INVALID_REQUEST', `Unknown resource type ${resourceType}`);
+function checkValues(changes: readonly SettingChange[]): void {
+  const names = new Set(changes.map((change) => change.name));
+  if (names.size < changes.length) fail('INVALID_REQUEST', 'Error due to duplicate config keys');
+  for (const { name, operation, value } of changes) {
+    if (value === null && operation !== AlterOperation.delete) {
+      fail('INVALID_REQUEST', `Null value not supported for : ${name}`);
+    }
   }
 }
 
@@ -235,7 +259,11 @@ function checkValue(name: string, value: string): void {
 }
 
 /** Applies one change to the settings of a resource. */
-function applyChange(settings: Map<string, string>, change: SettingChange, ofTopic: boolean): void {
+function applyChange(
+  settings: Map<string, string>,
+  change: SettingChange,
+  resourceType: number,
+): void {
   const { name, operation } = change;
   const value = change.value ?? '';
   if (operation === AlterOperation.set) {
@@ -247,7 +275,10 @@ function applyChange(settings: Map<string, string>, change: SettingChange, ofTop
     return;
   }
   const append = operation === AlterOperation.append;
-  if (!isListOption(name, ofTopic)) {
+  const ofTopic = resourceType === ResourceType.topic;
+  // As in Kafka: the lists of other resources are set whole.
+  const ofOther = keptResource(resourceType) !== undefined;
+  if (ofOther || !isListOption(name, ofTopic)) {
     const word = append ? 'APPEND' : 'SUBTRACT';
     fail('INVALID_CONFIG', `Can't ${word} to key ${name} because its type is not LIST.`);
   }

@@ -34,6 +34,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = systemLog(options.logLevel ?? (process.stderr.isTTY ? 'warn' : 'info'));
   const world = systemWorld(log);
   const config = await readConfig(options, world.env.disk);
+  const isSaid = options.logLevel === undefined && config.staticValues.has('log.level');
+  if (isSaid) log.level = config.get('log.level');
   const broker = await Broker.launch(config, world);
   stopOnSignals(
     () => broker.stop(),

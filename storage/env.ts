@@ -99,6 +99,8 @@ export interface Host {
 
 /** Structured log, in pino's shape: values first, then the sentence. */
 export interface Logger {
+  /** From which level on lines are written, by pino's names; a log that has it takes a new one. */
+  level?: string;
   debug(values: object, text: string): void;
   info(values: object, text: string): void;
   warn(values: object, text: string): void;

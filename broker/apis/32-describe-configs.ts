@@ -1,7 +1,6 @@
 /**
- * DescribeConfigs, API key 32, versions 1-4: the configurations of topics and of this broker, and
- * what was set for all brokers. Groups and client metrics have none here; the broker's logger has
- * one level.
+ * DescribeConfigs, API key 32, versions 1-4: the configurations of topics, of this broker and its
+ * logger, of subscriptions of client metrics and of groups; and what was set for all brokers.
  *
  * Version 1: sources and synonyms (KIP-226). Version 3: types and documentation (KIP-569). Version
  * 4: flexible. Source: Kafka's ConfigHelper.
@@ -16,12 +15,13 @@ import type { Decoded, Input } from '../../protocol/schema.ts';
 import { api } from '../api.ts';
 import {
   type ConfigEntry,
-  ConfigSource,
   type DescribeOptions,
   describeAllBrokers,
   describeBroker,
   describeTopic,
 } from '../config/describe.ts';
+import { describeKept, keptResource } from '../config/kept-resources.ts';
+import { describeLoggers } from '../loggers.ts';
 import { ResourceType } from '../metadata-image.ts';
 import type { Services } from '../services.ts';
 import { topicNameFault } from '../topic-names.ts';
@@ -29,9 +29,6 @@ import { topicNameFault } from '../topic-names.ts';
 type Request = Decoded<typeof DescribeConfigsRequest>;
 type Resource = Request['resources'][number];
 type Result = Input<typeof DescribeConfigsResponse>['results'][number];
-
-/** What Kafka says of a logger's level. */
-const UNKNOWN_TYPE = 0;
 
 function invalid(message: string): never {
   throw new ProtocolError('INVALID_REQUEST', message);
@@ -59,25 +56,17 @@ function brokerEntries(services: Services, name: string, options: DescribeOption
   return describeBroker(services.config, options);
 }
 
-/** The broker has one logger, whose level is set at the start. */
 function loggerEntries(services: Services, name: string, options: DescribeOptions): ConfigEntry[] {
   if (name === '') invalid('Broker id must not be empty');
   checkBroker(services, name);
-  if (options.names !== null && !options.names.has('root')) return [];
-  const level = {
-    name: 'root',
-    value: services.config.get('log.level').toUpperCase(),
-    readOnly: true,
-    configSource: ConfigSource.brokerLogger,
-    isSensitive: false,
-    synonyms: [],
-    configType: UNKNOWN_TYPE,
-    documentation: null,
-  };
-  return [level];
+  return describeLoggers(services.env.log, options.names);
 }
 
-function entriesOf(services: Services, resource: Resource, options: DescribeOptions) {
+function entriesOf(
+  services: Services,
+  resource: Resource,
+  options: DescribeOptions,
+): ConfigEntry[] {
   const { resourceType, resourceName } = resource;
   switch (resourceType) {
     case ResourceType.topic:
@@ -86,24 +75,13 @@ function entriesOf(services: Services, resource: Resource, options: DescribeOpti
       return brokerEntries(services, resourceName, options);
     case ResourceType.brokerLogger:
       return loggerEntries(services, resourceName, options);
-    case ResourceType.clientMetrics:
-      if (resourceName === '') invalid('Client metrics subscription name must not be empty');
-      return [];
-    case ResourceType.group:
-      if (resourceName === '') invalid('Group name must not be empty');
-      return [];
-    default:
-      return [];
   }
-}
-
-/** As in Kafka, one resource of an unknown type makes the whole request invalid. */
-function checkTypes(resources: readonly Resource[]): void {
-  const known: readonly number[] = Object.values(ResourceType);
-  for (const { resourceType, resourceName } of resources) {
-    if (known.includes(resourceType)) continue;
+  const kept = keptResource(resourceType);
+  if (kept === undefined) {
     invalid(`Unexpected resource type ${resourceType} for resource ${resourceName}`);
   }
+  const settings = services.configChanges.settings(resourceType, resourceName);
+  return describeKept(kept, resourceName, settings, options);
 }
 
 function describe(services: Services, request: Request, resource: Resource): Result {
@@ -130,7 +108,6 @@ export const describeConfigs = api({
   request: DescribeConfigsRequest,
   response: DescribeConfigsResponse,
   handle({ services }, request) {
-    checkTypes(request.resources);
     const results = request.resources.map((resource) => describe(services, request, resource));
     return { throttleTimeMs: 0, results };
   },

@@ -1,7 +1,7 @@
 /**
  * ListConfigResources, API key 74, versions 0-1: what can have configurations. Version 0 lists
- * subscriptions of client metrics alone, of which there are none here; version 1 lists resources of
- * the types asked for, all types when none is. Groups have no configurations here.
+ * subscriptions of client metrics alone; version 1 lists resources of the types asked for, all types
+ * when none is. Subscriptions and groups are there as long as something is set for them.
  * Source: KIP-1000, KIP-1142.
  */
 
@@ -14,7 +14,7 @@ import { api } from '../api.ts';
 import { ResourceType } from '../metadata-image.ts';
 import type { Services } from '../services.ts';
 
-function namesOf({ topics, nodeId }: Services, resourceType: number): string[] {
+function namesOf({ topics, nodeId, configChanges }: Services, resourceType: number): string[] {
   switch (resourceType) {
     case ResourceType.topic:
       return Array.from(topics.all(), ({ name }) => name);
@@ -23,7 +23,7 @@ function namesOf({ topics, nodeId }: Services, resourceType: number): string[] {
       return [String(nodeId)];
     case ResourceType.clientMetrics:
     case ResourceType.group:
-      return [];
+      return configChanges.resources(resourceType);
     default:
       throw new ProtocolError('UNSUPPORTED_VERSION', `unknown resource type ${resourceType}`);
   }

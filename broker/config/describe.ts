@@ -18,6 +18,8 @@ export const ConfigSource = {
   staticBroker: 4,
   default: 5,
   brokerLogger: 6,
+  clientMetrics: 7,
+  group: 8,
 } as const;
 
 /** Kafka's ids of the types. */

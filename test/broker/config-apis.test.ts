@@ -137,11 +137,11 @@ t.test(
     t.strictSame(await outcome(BROKER, 'x'), ['INVALID_REQUEST', 0]);
     t.strictSame(await outcome(LOGGER, SELF), ['NONE', 1]);
     t.strictSame(await outcome(LOGGER, ''), ['INVALID_REQUEST', 0]);
-    t.strictSame(await outcome(clientMetrics, 'm'), ['NONE', 0]);
+    t.strictSame(await outcome(clientMetrics, 'm'), ['NONE', 3]);
     t.strictSame(await outcome(clientMetrics, ''), ['INVALID_REQUEST', 0]);
-    t.strictSame(await outcome(group, 'g'), ['NONE', 0]);
+    t.strictSame(await outcome(group, 'g'), ['NONE', 21]);
     t.strictSame(await outcome(group, ''), ['INVALID_REQUEST', 0]);
-    await t.rejects(describe(broker, 3, 'x'), /Unexpected resource type 3/);
+    t.strictSame(await outcome(3, 'x'), ['INVALID_REQUEST', 0]);
     t.strictSame(await shown(broker, LOGGER, SELF, 'root'), ['INFO', 6]);
   },
 );
@@ -191,12 +191,40 @@ t.test('what Kafka refuses is refused with its code, and changes nothing', async
   await refused('INVALID_CONFIG', BROKER, '', ['log.segment.bytes', APPEND, '3000000']);
   await refused('INVALID_REQUEST', BROKER, '77', ['log.segment.bytes', SET, '3000000']);
   await refused('INVALID_REQUEST', BROKER, 'x', ['log.segment.bytes', SET, '3000000']);
-  await refused('INVALID_REQUEST', LOGGER, SELF, ['root', SET, 'DEBUG']);
-  await refused('INVALID_REQUEST', clientMetrics, 'm', ['interval.ms', SET, '100']);
   await refused('INVALID_CONFIG', group, 'g', ['no.such', SET, '1']);
   await refused('INVALID_REQUEST', group, '', ['no.such', SET, '1']);
   await refused('INVALID_REQUEST', 3, 'x', ['no.such', SET, '1']);
   t.equal(broker.world.metadataLog.appends, before);
+});
+
+t.test('the level of the log is changed at once, and only to what there is', async (t) => {
+  const broker = await startTopics(t);
+  const { log } = broker.world.env;
+  t.strictSame(await alter(broker, LOGGER, SELF, ['root', SET, 'DEBUG']), ['NONE', null]);
+  t.equal(log.level, 'debug');
+  t.strictSame(await shown(broker, LOGGER, SELF, 'root'), ['DEBUG', 6]);
+  const refused = async (error: string, name: string, ...changes: Change[]) => {
+    const [code] = await alter(broker, LOGGER, name, ...changes);
+    t.equal(code, error, `${name} ${JSON.stringify(changes)}`);
+  };
+  await refused('INVALID_CONFIG', SELF, ['root', SET, 'LOUD']);
+  await refused('INVALID_CONFIG', SELF, ['root', SET, 'warn']);
+  await refused('INVALID_CONFIG', SELF, ['org.apache.kafka', SET, 'WARN']);
+  await refused('INVALID_REQUEST', SELF, ['root', SET, null]);
+  await refused('INVALID_REQUEST', SELF, ['root', DELETE, null]);
+  await refused('INVALID_REQUEST', SELF, ['root', APPEND, 'WARN']);
+  await refused('INVALID_REQUEST', SELF, ['root', 9, 'WARN']);
+  await refused('INVALID_REQUEST', SELF, ['root', SET, 'WARN'], ['root', SET, 'INFO']);
+  await refused('INVALID_REQUEST', '77', ['root', SET, 'WARN']);
+  await refused('INVALID_REQUEST', '', ['root', SET, 'WARN']);
+  const configs = [{ name: 'root', configOperation: SET, value: 'WARN' }];
+  const resources = [{ resourceType: LOGGER, resourceName: SELF, configs }];
+  const request = { resources, validateOnly: true };
+  const validated = await broker.call(incrementalAlterConfigs, 1, request);
+  t.equal(validated.responses[0]!.errorCode, 0);
+  const whole = await broker.call(alterConfigs, 2, { resources, validateOnly: false });
+  t.equal(errorName(whole.responses[0]!.errorCode), 'INVALID_REQUEST');
+  t.equal(log.level, 'debug');
 });
 
 t.test('one resource that is refused does not hold up the others', async (t) => {

@@ -22,7 +22,7 @@ import { PoisoningFrames } from '../sim/frames.ts';
 import { SimulatedNetwork, type SimulatedNetworkOptions } from '../sim/transport.ts';
 
 export interface LogLine {
-  readonly level: keyof Logger;
+  readonly level: Exclude<keyof Logger, 'level'>;
   readonly values: Record<string, unknown>;
   readonly text: string;
 }
@@ -30,12 +30,18 @@ export interface LogLine {
 /** A log that keeps its lines. */
 export function keptLog(): { log: Logger; lines: LogLine[] } {
   const lines: LogLine[] = [];
-  const at = (level: keyof Logger) => (values: object, text: string) => {
+  const at = (level: LogLine['level']) => (values: object, text: string) => {
     lines.push({ level, values: values as Record<string, unknown>, text });
   };
   return {
     lines,
-    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+    log: {
+      level: 'info',
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+    },
   };
 }
 
