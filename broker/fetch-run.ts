@@ -319,7 +319,10 @@ export class FetchRun<A> implements Waiting {
       const roomBytes = this.#roomBytes(slice, partition);
       const read = log.read(nextOffset, roomBytes, end, this.#wantsFirst);
       if (read instanceof Promise) return this.#fillFromDisk(slice, partition, read, roomBytes);
-      if (!this.#take(slice, read)) break;
+      const before = slice.sizeBytes;
+      const goesOn = this.#take(slice, read);
+      if (nextOffset < log.persistedOffset) this.#countFileBytes(slice.sizeBytes - before);
+      if (!goesOn) break;
     }
     return this.#finish(slice, partition);
   }

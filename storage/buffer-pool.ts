@@ -75,11 +75,11 @@ export class BufferPool {
 /** A buffer with a count of who holds it; made with one holder. */
 export class SharedBuffer {
   readonly buffer: Buffer;
-  readonly #pool: BufferPool | undefined;
+  readonly #pool: Pick<BufferPool, 'release'> | undefined;
   #holders = 1;
 
   /** `pool`: where the buffer goes in the end; undefined leaves it to the collector. */
-  constructor(buffer: Buffer, pool: BufferPool | undefined) {
+  constructor(buffer: Buffer, pool: Pick<BufferPool, 'release'> | undefined) {
     this.buffer = buffer;
     this.#pool = pool;
   }

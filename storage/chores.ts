@@ -12,13 +12,16 @@ export function makeChores(
   checkpoints: StoreCheckpoints,
   pool: BufferPool,
 ): Chore[] {
-  const { env, options } = context;
+  const { env, options, files } = context;
   return [
     new PeriodicChore(env, 'checkpoint', options.checkpointIntervalMs, () =>
       checkpoints.saveChanged(),
     ),
     new PeriodicChore(env, 'expire producers', EXPIRE_PRODUCERS_MS, () => expireProducers(context)),
-    new PeriodicChore(env, 'trim buffers', TRIM_BUFFERS_MS, () => pool.trim()),
+    new PeriodicChore(env, 'trim buffers', TRIM_BUFFERS_MS, () => {
+      files.runs.trim();
+      pool.trim();
+    }),
   ];
 }
 

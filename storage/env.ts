@@ -50,6 +50,7 @@ export interface DiskFile {
   truncate(sizeBytes: number): Promise<void>;
   /** Size in bytes, and what names the file on this host. */
   stat(): Promise<FileStat>;
+  statSync(): FileStat;
   close(): Promise<void>;
 }
 
@@ -82,6 +83,11 @@ export interface Disk {
   removeTree(path: string): Promise<void>;
   /** Makes creations, renames and removals in a folder durable. */
   syncDir(path: string): Promise<void>;
+  /**
+   * Of what was written last, about so many bytes are read again without the device being asked, at
+   * once. Where it is not given, no read may stop the process.
+   */
+  readonly cachedBytes?: number | undefined;
   /**
    * The same disk, whose `list`, `stat` and `readFile` stop the process for as long as they take.
    * For thousands of small files that is many times cheaper; for a start, which holds up nobody.

@@ -87,6 +87,15 @@ export class FileCache {
     return this.#files.size;
   }
 
+  /** The file when it is open now, for a use that ends within this turn. */
+  openNow(cached: CachedFile): DiskFile | undefined {
+    const file = cached.open;
+    if (file === undefined) return undefined;
+    this.#files.delete(cached);
+    this.#files.add(cached);
+    return file;
+  }
+
   /** Opens the file unless it is open, and keeps it so until `release`. */
   async acquire(cached: CachedFile): Promise<DiskFile> {
     this.#files.delete(cached);

@@ -5,6 +5,8 @@ import { FileCache } from './file-cache.ts';
 import { FilterBuilder } from './filter-builder.ts';
 import { IndexCache } from './index-cache.ts';
 import { LeftSegments, type LocatedLinks } from './located.ts';
+import { PageCache } from './page-cache.ts';
+import { RunCache } from './run-cache.ts';
 import type { BufferSource } from './segment-scan.ts';
 
 /** Gives the records of a compressed payload, bounded in size. */
@@ -20,6 +22,8 @@ export interface LogContext {
   readonly filters: IndexCache;
   readonly filterBuilder: FilterBuilder;
   readonly buffers: BufferSource;
+  readonly pageCache: PageCache;
+  readonly runs: RunCache;
   readonly decompress: Decompress;
   readonly left: LeftSegments;
   /** Undefined where no static server hands files out. */
@@ -43,6 +47,8 @@ export interface LogContextOptions {
 
 const MAX_OPEN_FILES = 512;
 const INDEX_CACHE_BYTES = 32 * 1024 * 1024;
+/** Runs that several readers share: some pieces for each of some dozen of readers. */
+const RUN_CACHE_BYTES = 32 * 1024 * 1024;
 const FILTER_CACHE_BYTES = 32 * 1024 * 1024;
 
 export function makeLogContext(env: Env, options: LogContextOptions): LogContext {
@@ -55,6 +61,8 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
     filters: new IndexCache(options.filterCacheBytes ?? FILTER_CACHE_BYTES),
     filterBuilder: new FilterBuilder(env),
     buffers: options.buffers,
+    pageCache: new PageCache(env.clock, env.disk.cachedBytes ?? 0),
+    runs: new RunCache(RUN_CACHE_BYTES),
     decompress: options.decompress,
     left: new LeftSegments(),
     links: options.links,

@@ -32,29 +32,20 @@ export class LogReader {
   ): LogSlice | Promise<LogSlice> {
     if (from >= limit) return emptySlice(from);
     if (from >= persisted) return readTail(this.#tail, from, maxBytes, limit, atLeastOne);
-    return this.#readBoth(from, maxBytes, limit, persisted, atLeastOne);
+    const below = Math.min(limit, persisted);
+    const stored = this.#segments.read(from, maxBytes, below, atLeastOne);
+    const goOn = (slice: LogSlice) => this.#goOn(slice, maxBytes, limit, atLeastOne);
+    return stored instanceof Promise ? stored.then(goOn) : goOn(stored);
   }
 
-  async #readBoth(
-    from: number,
-    maxBytes: number,
-    limit: number,
-    persisted: number,
-    atLeastOne: boolean,
-  ): Promise<LogSlice> {
-    const below = Math.min(limit, persisted);
-    const stored = await this.#segments.read(from, maxBytes, below, atLeastOne);
+  /** Adds to what the segments gave what follows in memory. */
+  #goOn(stored: LogSlice, maxBytes: number, limit: number, atLeastOne: boolean): LogSlice {
     const { nextOffset, sizeBytes } = stored;
     const continues = this.#tail.baseOffset === nextOffset && nextOffset < limit;
     if (!continues || sizeBytes >= maxBytes) return stored;
-    const isEmpty = sizeBytes === 0;
-    const more = readTail(
-      this.#tail,
-      nextOffset,
-      maxBytes - sizeBytes,
-      limit,
-      atLeastOne && isEmpty,
-    );
+    const isFirst = sizeBytes === 0;
+    const leftBytes = maxBytes - sizeBytes;
+    const more = readTail(this.#tail, nextOffset, leftBytes, limit, atLeastOne && isFirst);
     return joinSlices(stored, more);
   }
 

@@ -4,6 +4,7 @@
  * Failures are Node's own errors with their `code`.
  */
 
+import os from 'node:os';
 import path from 'node:path';
 import fs from 'fs-extra';
 import type { Disk, DiskFile, FileStat, OpenMode } from './env.ts';
@@ -15,6 +16,15 @@ const FLAGS: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'wx+' 
 
 /** A folder cannot be opened for an fsync there; its entries are durable by themselves. */
 const CAN_SYNC_FOLDERS = process.platform !== 'win32';
+
+/** The system leaves to files what programs do not need, mostly far more than this part of all. */
+const CACHED_SHARE = 8;
+
+/** What the process may have of the machine's memory. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  return limit > 0 ? Math.min(limit, os.totalmem()) : os.totalmem();
+}
 
 function hasCode(error: unknown, code: string): boolean {
   return (error as NodeJS.ErrnoException).code === code;
@@ -134,6 +144,10 @@ class NodeFile implements DiskFile {
     return statOf(await fs.fstat(this.#descriptor));
   }
 
+  statSync(): FileStat {
+    return statOf(fs.fstatSync(this.#descriptor));
+  }
+
   close(): Promise<void> {
     return fs.close(this.#descriptor);
   }
@@ -178,6 +192,7 @@ function blocking(disk: Disk): Disk {
 /** The disk of this machine. */
 export function nodeDisk(): Disk {
   return {
+    cachedBytes: Math.floor(memoryBytes() / CACHED_SHARE),
     blocking() {
       return blocking(this);
     },

@@ -36,7 +36,7 @@ import {
 import { SegmentRemover } from './segment-remover.ts';
 import { swapSegments } from './segment-swap.ts';
 import { SegmentWriter } from './segment-writer.ts';
-import { readSegments, scanSegments } from './segments-read.ts';
+import { type ReadRequest, readSegments, readSegmentsNow, scanSegments } from './segments-read.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { SliceBuilder } from './slice-builder.ts';
 import type { AbortedTxn } from './txn-index.ts';
@@ -218,19 +218,34 @@ export class SegmentLog {
    * away), none that reaches `limit`, also over segments. Batches without records do not count
    * towards `maxBytes`, and are given alone only where nothing else comes before the limit.
    */
-  async read(
+  read(
     from: number,
     maxBytes: number,
     limit: number,
     atLeastOne: boolean,
-  ): Promise<LogSlice> {
+  ): LogSlice | Promise<LogSlice> {
     if (this.#isRemoved) throw new LogDeleted(`${this.folder} was deleted`);
     if (from < this.firstOffset || from > this.endOffset) {
       throw new OffsetOutOfRange(`${this.folder}: no offset ${from}`);
     }
-    const slice = new SliceBuilder(this.#list.context.buffers, from);
+    const slice = new SliceBuilder(from);
+    const request = { maxBytes, limit, atLeastOne };
+    return this.#readNow(slice, request) ? slice : this.#readRest(slice, request);
+  }
+
+  /** What is in memory; where that fails, the other way finds out why. */
+  #readNow(slice: SliceBuilder, request: ReadRequest): boolean {
     try {
-      await readSegments(this.#list, slice, { from, maxBytes, limit, atLeastOne });
+      return readSegmentsNow(this.#list, slice, request);
+    } catch (error) {
+      this.#list.context.env.log.warn({ err: error, log: this.folder }, 'a read at once failed');
+      return false;
+    }
+  }
+
+  async #readRest(slice: SliceBuilder, request: ReadRequest): Promise<LogSlice> {
+    try {
+      await readSegments(this.#list, slice, request);
     } catch (error) {
       // What was read before the damage is good; who goes on from there gets the error.
       if (slice.sizeBytes === 0) throw this.#asDeleted(error);

@@ -57,7 +57,7 @@ async function findInBatch(
     const found = find(batch, payload);
     return found && { ...found, leaderEpoch: leaderEpoch(batch, 0) };
   } finally {
-    context.buffers.release(run.buffer);
+    run.held.release();
   }
 }
 

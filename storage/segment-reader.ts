@@ -13,40 +13,20 @@ import {
   lastOffset,
   recordCount,
 } from '../protocol/record-batch.ts';
+import { SharedBuffer } from './buffer-pool.ts';
 import type { DiskFile } from './env.ts';
-import { CorruptLog } from './errors.ts';
-import type { LogContext } from './log-context.ts';
-import type { Damage, Segment } from './segment.ts';
+import { SegmentRuns } from './run-cache.ts';
+import { type BatchPlace, DamagedRange, SegmentPlaces } from './segment-places.ts';
 import {
-  type BatchVisitor,
-  findBatch,
   headerFault,
   isStoredCrcRight,
   reachFault,
-  type ScanRange,
   successorFault,
   TRUSTED_BATCH_BYTES,
-  walkChecked,
-  walkHeaders,
 } from './segment-scan.ts';
 
-/** Read at once while looking for a place; index entries are closer together. */
-const SEEK_WINDOW_BYTES = 16 * 1024;
-
-/** An offset was asked for that lies in damage. */
-class DamagedRange extends CorruptLog {
-  readonly damage: Damage;
-
-  constructor(damage: Damage) {
-    const { path, position, length, reason, firstOffset, nextOffset } = damage;
-    super(
-      `${path}: ${length} bytes at ${position} (offsets ${firstOffset} to ${nextOffset - 1}) ` +
-        `are damaged: ${reason}`,
-    );
-    this.name = 'CorruptLog';
-    this.damage = damage;
-  }
-}
+/** Less is read as cheaply as it is shared. */
+const LEAST_SHARED_BYTES = 64 * 1024;
 
 /** What is asked of one segment. */
 export interface SegmentRequest {
@@ -57,15 +37,9 @@ export interface SegmentRequest {
   readonly atLeastOne: boolean;
 }
 
-/** A batch's place, and the offset it should begin with; undefined where that is not known. */
-export interface BatchPlace {
-  readonly position: number;
-  readonly due: number | undefined;
-}
-
-/** Batches that were read; `buffer` goes back to the source when `bytes` are not needed any more. */
+/** Batches that were read; `held` is released when `bytes` are not needed any more. */
 export interface SegmentRun {
-  readonly buffer: Buffer;
+  readonly held: SharedBuffer;
   readonly bytes: Buffer;
   readonly position: number;
   readonly firstOffset: number;
@@ -84,149 +58,103 @@ interface Taken {
   cutBytes: number | undefined;
 }
 
-export class SegmentReader {
-  readonly #context: LogContext;
-  readonly #segment: Segment;
-  /** No offset of the segment is at or above this. */
-  readonly endOffset: number;
-  /** Up to here there are whole batches; what is written meanwhile is not looked at. */
-  readonly #end: number;
-
-  constructor(context: LogContext, segment: Segment) {
-    this.#context = context;
-    this.#segment = segment;
-    this.endOffset = segment.nextOffset;
-    this.#end = segment.sizeBytes;
-  }
-
+export class SegmentReader extends SegmentPlaces {
   /**
    * Reads what is asked for. `end`: the segment has no batch from there on. `full`: there is one,
    * but it reaches the limit or is too large.
    */
   async read(request: SegmentRequest): Promise<SegmentRun | 'end' | 'full'> {
-    return this.#segment.use(async (file) => {
-      const place = await this.findIn(file, request.from);
-      return place === undefined ? 'end' : this.#readAt(file, place, request);
-    });
-  }
-
-  /** Place of the batch that contains an offset, or of the first one after it. */
-  find(offset: number): Promise<BatchPlace | undefined> {
-    return this.#segment.use((file) => this.findIn(file, offset));
+    for (;;) {
+      const now = this.readNow(request);
+      if (now === 'cold') return this.#readCold(request);
+      if (now !== 'later') return now;
+      await this.context.pageCache.nextTurn();
+    }
   }
 
   /**
-   * Goes through the headers from the batch that contains an offset on, over damage, which is
-   * reported, until the visitor gives false.
+   * The same of what is in memory; `cold`: it is not, or there is more to be found out than that;
+   * `later`: enough was read in this turn.
    */
-  walk(offset: number, visit: BatchVisitor): Promise<void> {
-    return this.#segment.use(async (file) => {
-      const place = await this.#findNext(file, offset);
-      if (place !== undefined) await this.#walkOver(file, place, walkHeaders, visit);
+  readNow(request: SegmentRequest): SegmentRun | 'full' | 'cold' | 'later' {
+    const { from } = request;
+    const kept = this.#findKept(request);
+    if (kept !== undefined) return kept;
+    const position = from === this.segment.baseOffset ? 0 : this.segment.knownPlace(from);
+    if (position === undefined || position >= this.end) return 'cold';
+    if (!this.segment.written?.holds(position)) return 'cold';
+    const { buffers, pageCache, files } = this.context;
+    const file = files.openNow(this.segment.file);
+    if (file === undefined) return 'cold';
+    const wanted = Math.min(request.maxBytes + BATCH_HEADER_BYTES, this.end - position);
+    if (!pageCache.hasRoom(wanted)) return 'later';
+    const isTrusted = this.segment.written.isAsWritten(file);
+    const place = { position, due: from };
+    const buffer = buffers.acquire(wanted);
+    let isKept = false;
+    try {
+      const count = pageCache.read(file, buffer, wanted, position);
+      const taken = this.#take(buffer.subarray(0, count), place, request, isTrusted);
+      if (taken.sizeBytes > 0) {
+        isKept = true;
+        return this.#runOf(new SharedBuffer(buffer, buffers), place, request, taken, isTrusted);
+      }
+      return taken.fault === undefined && taken.cutBytes === undefined ? 'full' : 'cold';
+    } finally {
+      if (!isKept) buffers.release(buffer);
+    }
+  }
+
+  /** What another reader has read from there: all of it, or what the limits leave. */
+  #findKept(request: SegmentRequest): SegmentRun | 'full' | undefined {
+    const { runs } = this.segment;
+    const run = runs && this.context.runs.find(runs, request.from);
+    if (run === undefined) return undefined;
+    if (run.recordBytes <= request.maxBytes && run.nextOffset <= request.limit) {
+      run.held.retain();
+      return run;
+    }
+    const place = { position: run.position, due: run.firstOffset };
+    const taken = this.#take(run.bytes, place, request, true);
+    if (taken.sizeBytes === 0) return taken.fault === undefined ? 'full' : undefined;
+    run.held.retain();
+    return this.#runOf(run.held, place, request, taken, true);
+  }
+
+  /** Two that want the same at once: the second one waits for what the first one reads. */
+  async #readCold(request: SegmentRequest): Promise<SegmentRun | 'end' | 'full'> {
+    this.segment.runs ??= new SegmentRuns();
+    const { readings } = this.segment.runs;
+    const { from } = request;
+    const other = readings.get(from);
+    if (other !== undefined) {
+      other.isAwaited = true;
+      await other.ended;
+      return this.#findKept(request) ?? this.#readFile(request);
+    }
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
     });
+    const reading = { ended, isAwaited: false };
+    readings.set(from, reading);
+    try {
+      const run = await this.#readFile(request);
+      if (typeof run !== 'string' && reading.isAwaited) {
+        this.context.runs.keep(this.segment.runs, from, run);
+      }
+      return run;
+    } finally {
+      readings.delete(from);
+      end();
+    }
   }
 
-  /** The same with whole batches, whose checksums are right. */
-  scan(offset: number, visit: BatchVisitor): Promise<void> {
-    return this.#segment.use(async (file) => {
-      const place = await this.#findNext(file, offset);
-      if (place !== undefined) await this.#walkOver(file, place, walkChecked, visit);
+  #readFile(request: SegmentRequest): Promise<SegmentRun | 'end' | 'full'> {
+    return this.segment.use(async (file) => {
+      const place = await this.findIn(file, request.from);
+      return place === undefined ? 'end' : this.#readAt(file, place, request);
     });
-  }
-
-  /** Goes through the headers from a batch's place on, in small reads: for a few batches. */
-  walkAt(place: BatchPlace, visit: BatchVisitor): Promise<void> {
-    return this.#segment.use((file) =>
-      this.#walkOver(file, place, walkHeaders, visit, SEEK_WINDOW_BYTES),
-    );
-  }
-
-  /** As `findIn`, but the next sound batch where the offset lies in damage. */
-  async #findNext(file: DiskFile, offset: number): Promise<BatchPlace | undefined> {
-    let from = offset;
-    for (;;) {
-      try {
-        return await this.findIn(file, from);
-      } catch (error) {
-        if (!(error instanceof DamagedRange)) throw error;
-        from = error.damage.nextOffset;
-        if (from >= this.endOffset) return undefined;
-      }
-    }
-  }
-
-  async #walkOver(
-    file: DiskFile,
-    place: BatchPlace,
-    walk: typeof walkHeaders,
-    visit: BatchVisitor,
-    windowBytes?: number,
-  ): Promise<void> {
-    let start = place.position;
-    let fromOffset = place.due;
-    while (start < this.#end) {
-      const range = { ...this.#range(file, start, fromOffset), windowBytes };
-      const stop = await walk(range, this.#context.buffers, visit);
-      if (stop.fault === undefined) return;
-      const first = stop.nextOffset ?? fromOffset ?? this.#segment.baseOffset;
-      const damage = await this.#findDamage(file, stop.position, first, stop.fault);
-      start = damage.position + damage.length;
-      fromOffset = damage.nextOffset;
-    }
-  }
-
-  #range(file: DiskFile, start: number, fromOffset: number | undefined): ScanRange {
-    const { baseOffset: base } = this.#segment;
-    const toOffset = this.endOffset;
-    return { file, baseOffset: base, start, end: this.#end, fromOffset, toOffset };
-  }
-
-  async findIn(file: DiskFile, offset: number): Promise<BatchPlace | undefined> {
-    const known = this.#segment.knownPlace(offset);
-    if (known !== undefined)
-      return known < this.#end ? { position: known, due: offset } : undefined;
-    let range = await this.#startRange(file, offset);
-    for (;;) {
-      let found: BatchPlace | undefined;
-      let { fromOffset: due } = range;
-      const stop = await walkHeaders(range, this.#context.buffers, (window, at, position) => {
-        const last = lastOffset(window, at);
-        const isIndexed = position === range.start && range.indexedLast !== undefined;
-        if (last >= offset) found = { position, due: isIndexed ? baseOffset(window, at) : due };
-        due = last + 1;
-        return last < offset;
-      });
-      if (found !== undefined || stop.fault === undefined) return found;
-      if (range.indexedLast !== undefined && (await this.#segment.distrustIndexes(stop.fault))) {
-        range = await this.#startRange(file, offset);
-        continue;
-      }
-      const first = stop.nextOffset ?? range.fromOffset ?? this.#segment.baseOffset;
-      const damage = await this.#findDamage(file, stop.position, first, stop.fault);
-      if (offset < damage.nextOffset) throw new DamagedRange(damage);
-      range = this.#range(file, damage.position + damage.length, damage.nextOffset);
-    }
-  }
-
-  /** The range from the last index entry at or below an offset on, behind damage that is known. */
-  async #startRange(file: DiskFile, offset: number): Promise<ScanRange> {
-    const indexes = await this.#segment.indexes();
-    const entry = indexes.offsets.lookup(offset);
-    let { position } = entry;
-    let indexedLast = position > 0 ? entry.offset : undefined;
-    let fromOffset = position > 0 ? undefined : this.#segment.baseOffset;
-    for (const damage of this.#segment.damage) {
-      if (damage.firstOffset <= offset && offset < damage.nextOffset)
-        throw new DamagedRange(damage);
-      const behind = damage.position + damage.length;
-      if (damage.nextOffset <= offset && behind > position) {
-        position = behind;
-        fromOffset = damage.nextOffset;
-        indexedLast = undefined;
-      }
-    }
-    const windowBytes = SEEK_WINDOW_BYTES;
-    return { ...this.#range(file, position, fromOffset), indexedLast, windowBytes };
   }
 
   async #readAt(
@@ -234,8 +162,8 @@ export class SegmentReader {
     place: BatchPlace,
     request: SegmentRequest,
   ): Promise<SegmentRun | 'full'> {
-    const { buffers } = this.#context;
-    const left = this.#end - place.position;
+    const { buffers } = this.context;
+    const left = this.end - place.position;
     // One header more than asked for, so that the last batch is held against its successor.
     let wanted = Math.min(request.maxBytes + BATCH_HEADER_BYTES, left);
     for (;;) {
@@ -243,15 +171,16 @@ export class SegmentReader {
       let isKept = false;
       try {
         const count = await file.read(buffer, 0, wanted, place.position);
-        const taken = this.#take(buffer.subarray(0, count), place, request);
+        const taken = this.#take(buffer.subarray(0, count), place, request, false);
         if (count < wanted) taken.fault ??= `the file ends at ${place.position + count}`;
         if (taken.sizeBytes > 0) {
           isKept = true;
-          return this.#runOf(buffer, place, taken);
+          const held = new SharedBuffer(buffer, buffers);
+          return this.#runOf(held, place, request, taken, false);
         }
         if (taken.fault !== undefined) {
           const first = place.due ?? request.from;
-          throw new DamagedRange(await this.#findDamage(file, place.position, first, taken.fault));
+          throw new DamagedRange(await this.findDamage(file, place.position, first, taken.fault));
         }
         const { cutBytes } = taken;
         if (cutBytes === undefined) return 'full';
@@ -272,27 +201,48 @@ export class SegmentReader {
     sizeBytes: number,
   ): Promise<void> {
     if (sizeBytes <= TRUSTED_BATCH_BYTES) return;
-    if (await isStoredCrcRight(file, place.position, sizeBytes, this.#context.buffers)) return;
+    if (await isStoredCrcRight(file, place.position, sizeBytes, this.context.buffers)) return;
     const first = place.due ?? request.from;
-    throw new DamagedRange(await this.#findDamage(file, place.position, first, 'wrong checksum'));
+    throw new DamagedRange(await this.findDamage(file, place.position, first, 'wrong checksum'));
   }
 
-  #runOf(buffer: Buffer, place: BatchPlace, taken: Taken): SegmentRun {
+  #runOf(
+    held: SharedBuffer,
+    place: BatchPlace,
+    request: SegmentRequest,
+    taken: Taken,
+    isTrusted: boolean,
+  ): SegmentRun {
     const { position } = place;
-    this.#segment.markVerified(position, position + taken.sizeBytes);
-    this.#segment.rememberPlace(taken.nextOffset, position + taken.sizeBytes);
-    return {
-      buffer,
-      bytes: buffer.subarray(0, taken.sizeBytes),
+    const segment = this.segment;
+    if (!isTrusted) segment.markVerified(position, position + taken.sizeBytes);
+    const wasThere = segment.rememberPlace(taken.nextOffset, position + taken.sizeBytes);
+    const run = {
+      held,
+      bytes: held.buffer.subarray(0, taken.sizeBytes),
       position,
-      firstOffset: baseOffset(buffer, 0),
+      firstOffset: baseOffset(held.buffer, 0),
       recordBytes: taken.recordBytes,
       nextOffset: taken.nextOffset,
     };
+    this.#share(request.from, run, wasThere);
+    return run;
   }
 
-  /** Goes through the batches at the buffer's start, which lies at the place. */
-  #take(buffer: Buffer, place: BatchPlace, request: SegmentRequest): Taken {
+  /** Keeps it for others where a second reader has come; `wasThere`: somebody has read up to there. */
+  #share(from: number, run: SegmentRun, wasThere: boolean): void {
+    const segment = this.segment;
+    if (run.bytes.length < LEAST_SHARED_BYTES || !(wasThere || segment.runs?.isShared)) return;
+    segment.runs ??= new SegmentRuns();
+    segment.runs.isShared = true;
+    this.context.runs.keep(segment.runs, from, run);
+  }
+
+  /**
+   * Goes through the batches at the buffer's start, which lies at the place. `isTrusted`: their
+   * checksums are known to be right.
+   */
+  #take(buffer: Buffer, place: BatchPlace, request: SegmentRequest, isTrusted: boolean): Taken {
     const taken: Taken = {
       sizeBytes: 0,
       recordBytes: 0,
@@ -315,7 +265,8 @@ export class SegmentReader {
         break;
       }
       const position = place.position + at;
-      if (!this.#segment.isVerified(position, position + size) && !isCrcRight(buffer, at)) {
+      const isKnown = isTrusted || this.segment.isVerified(position, position + size);
+      if (!isKnown && !isCrcRight(buffer, at)) {
         taken.fault = 'wrong checksum';
         break;
       }
@@ -334,45 +285,16 @@ export class SegmentReader {
     position: number,
     due: number | undefined,
   ): string | undefined {
-    const left = this.#end - position;
+    const left = this.end - position;
     if (left < BATCH_HEADER_BYTES) return 'fewer bytes than a batch header';
     // The header that was read only to be looked at may itself be cut: then it is not taken.
     if (buffer.length - at < BATCH_HEADER_BYTES) return `the file ends at ${position}`;
-    const base = this.#segment.baseOffset;
+    const base = this.segment.baseOffset;
     const fault =
       headerFault(buffer, at, left, base, due ?? base) ?? reachFault(buffer, at, this.endOffset);
     if (fault !== undefined || baseOffset(buffer, at) === due) return fault;
     const next = at + batchBytes(buffer, at);
     if (next + 8 > buffer.length) return undefined;
     return successorFault(buffer, at, buffer.subarray(next));
-  }
-
-  /** Finds where the damage that begins at a position ends, and reports it. */
-  async #findDamage(
-    file: DiskFile,
-    position: number,
-    firstOffset: number,
-    reason: string,
-  ): Promise<Damage> {
-    const known = this.#segment.damage.find((damage) => damage.position === position);
-    if (known !== undefined) return known;
-    const range = this.#range(file, position + 1, firstOffset);
-    const next = await findBatch(range, this.#context.buffers);
-    let nextOffset = this.endOffset;
-    if (next !== undefined) {
-      const header = Buffer.alloc(BATCH_HEADER_BYTES);
-      await file.read(header, 0, header.length, next);
-      nextOffset = baseOffset(header, 0);
-    }
-    const damage: Damage = {
-      path: this.#segment.path,
-      position,
-      length: (next ?? this.#end) - position,
-      reason,
-      firstOffset,
-      nextOffset,
-    };
-    this.#segment.addDamage(damage);
-    return damage;
   }
 }

@@ -11,6 +11,7 @@ import { CorruptLog } from './errors.ts';
 import { CachedFile } from './file-cache.ts';
 import type { CachedIndexes } from './index-cache.ts';
 import type { LogContext } from './log-context.ts';
+import type { SegmentRuns } from './run-cache.ts';
 import { SegmentFilter } from './segment-filter.ts';
 import {
   type BatchExtent,
@@ -25,6 +26,7 @@ import { storeTable } from './table-file.ts';
 import type { TimestampOffset } from './time-index.ts';
 import { TxnIndex } from './txn-index.ts';
 import type { LogOptions } from './types.ts';
+import { WrittenRange } from './written-range.ts';
 
 /** The folder of a partition's files; it is renamed when the partition is deleted. */
 export interface LogFolder {
@@ -74,6 +76,10 @@ export class Segment implements CachedIndexes {
   isClosed: boolean;
   /** It is about to leave the log, or has left it: no location leads to it any more. */
   hasLeft = false;
+  /** What of it this process wrote; undefined where nothing is to be had of that. */
+  written: WrittenRange | undefined;
+  /** What several of its readers have read. */
+  runs: SegmentRuns | undefined;
   /** Its end is as a checkpoint said and was not looked for yet. */
   isEndUnproven = false;
 
@@ -150,16 +156,18 @@ export class Segment implements CachedIndexes {
     return this.#places?.get(offset);
   }
 
-  rememberPlace(offset: number, position: number): void {
+  /** Gives whether that was known. */
+  rememberPlace(offset: number, position: number): boolean {
     this.#places ??= new Map();
     const places = this.#places;
-    places.delete(offset);
+    const wasKnown = places.delete(offset);
     places.set(offset, position);
-    if (places.size <= KNOWN_PLACES) return;
+    if (places.size <= KNOWN_PLACES) return wasKnown;
     for (const oldest of places.keys()) {
       places.delete(oldest);
-      return;
+      break;
     }
+    return wasKnown;
   }
 
   /** Notes and reports bytes that are not what was written. */
@@ -364,13 +372,19 @@ export class Segment implements CachedIndexes {
     const hasKeys = batches[0]!.keyHashes !== undefined;
     // As long as it speaks of what is there.
     if (hasKeys && start > 0) await this.filter.load();
+    const { pageCache } = this.#context;
+    if (pageCache.isKnown) this.written ??= new WrittenRange(pageCache);
     await this.use(async (file) => {
+      this.written?.begin(file, start);
       try {
         await file.write(buffers, start);
       } catch (error) {
+        this.written?.fail();
         await file.truncate(start).catch(cutFailed);
         throw error;
       }
+      const sizeBytes = batches.reduce((sum, batch) => sum + batch.sizeBytes, start);
+      this.written?.end(file, sizeBytes);
     });
     if (start === 0) this.#firstTimestamp = batches[0]!.maxTimestamp;
     let position = start;

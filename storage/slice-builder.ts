@@ -1,7 +1,6 @@
 /** The two ends of moving runs of batches: cutting a run for its segments, joining what was read. */
 
 import type { SegmentRun } from './segment-reader.ts';
-import type { BufferSource } from './segment-scan.ts';
 import type { LogSlice } from './types.ts';
 
 /** Goes through a list of buffers as if it were one. */
@@ -39,14 +38,12 @@ export class RunCursor {
 
 /** A slice that grows by the runs read for it. */
 export class SliceBuilder implements LogSlice {
-  readonly #source: BufferSource;
   #runs: SegmentRun[] = [];
   sizeBytes = 0;
   recordBytes = 0;
   nextOffset: number;
 
-  constructor(source: BufferSource, from: number) {
-    this.#source = source;
+  constructor(from: number) {
     this.nextOffset = from;
   }
 
@@ -68,7 +65,7 @@ export class SliceBuilder implements LogSlice {
   }
 
   release(): void {
-    for (const run of this.#runs) this.#source.release(run.buffer);
+    for (const run of this.#runs) run.held.release();
     this.#runs = [];
     this.sizeBytes = 0;
   }

@@ -378,13 +378,15 @@ export class Store implements LogStore {
 
   // Memory.
 
-  /** Bytes kept alive by what is not in segments yet. */
+  /** Bytes kept alive by what is not in segments yet, and by what readers share. */
   get memoryBytes(): number {
-    return this.#path.openChunks.sizeBytes + this.#path.queue.sizeBytes;
+    const { openChunks, queue } = this.#path;
+    return openChunks.sizeBytes + queue.sizeBytes + this.#files.runs.heldBytes;
   }
 
   /** Memory is short: the chunks that pin most go to segments, unless some are on their way. */
   makeRoom(): void {
+    this.#files.runs.clear();
     this.#sealer.makeRoom();
   }
 

@@ -46,6 +46,10 @@ class HeldFile implements DiskFile {
     return this.file.stat();
   }
 
+  statSync(): FileStat {
+    return this.file.statSync();
+  }
+
   close(): Promise<void> {
     return this.file.close();
   }

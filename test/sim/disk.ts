@@ -50,6 +50,8 @@ export class ProcessEnded extends Error {}
 const READ_CALLS: ReadonlySet<CallName> = new Set(['readFile', 'stat', 'list', 'read']);
 
 export class SimDisk {
+  /** See Disk.cachedBytes. */
+  cachedBytes: number | undefined;
   /** Decides on each call; undefined lets it happen. */
   onCall: ((call: DiskCall) => Fate | undefined) | undefined;
   /** Simulated milliseconds that a call takes. */
@@ -159,6 +161,10 @@ class Mount implements Disk {
   constructor(disk: SimDisk, life: number) {
     this.#disk = disk;
     this.#life = life;
+  }
+
+  get cachedBytes(): number | undefined {
+    return this.#disk.cachedBytes;
   }
 
   #call<T>(name: CallName, at: string, run: () => T): Promise<T> {
@@ -337,6 +343,10 @@ class OpenSimFile implements DiskFile {
 
   stat(): Promise<FileStat> {
     return this.#call('stat', () => statOf(this.#disk, this.#file));
+  }
+
+  statSync(): FileStat {
+    return this.#disk.perform(this.#life, 'stat', this.path, () => statOf(this.#disk, this.#file));
   }
 
   close(): Promise<void> {

@@ -62,6 +62,7 @@ export class FileMap implements Disk {
       sync: async () => refused(),
       truncate: async () => refused(),
       stat: async () => this.#stat(contents, 1),
+      statSync: () => this.#stat(contents, 1),
       close: async () => {
         this.openFiles--;
       },

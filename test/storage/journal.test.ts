@@ -44,6 +44,7 @@ function faulty(disk: Disk, faults: Faults): Disk {
         },
         truncate: (size) => file.truncate(size),
         stat: () => file.stat(),
+        statSync: () => file.statSync(),
         close: () => file.close(),
       };
       return wrapped;

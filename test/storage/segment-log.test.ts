@@ -105,7 +105,7 @@ t.test('an offset outside of the log is refused', async (t) => {
   const world = new World();
   const log = await world.create();
   await append(log, batchesFrom(0, 2));
-  await t.rejects(log.read(5, 100, 5, true), OffsetOutOfRange);
+  await t.rejects(async () => log.read(5, 100, 5, true), OffsetOutOfRange);
 });
 
 t.test('batches without records do not count and are stepped over', async (t) => {

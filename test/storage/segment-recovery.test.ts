@@ -99,7 +99,7 @@ t.test('every flipped byte of the last two batches is found', async (t) => {
         if (log.endOffset !== good.length * 2) t.fail(`byte ${at}: end ${log.endOffset}`);
       } else {
         if (log.endOffset !== 24) t.fail(`byte ${at}: end ${log.endOffset}`);
-        await t.rejects(log.read(20, 100, 24, true), CorruptLog);
+        await t.rejects(async () => log.read(20, 100, 24, true), CorruptLog);
         const behind = await log.read(22, 1000, 24, true);
         if (!Buffer.concat(behind.buffers).equals(batches[11]!)) t.fail(`byte ${at}: behind it`);
         behind.release();
@@ -141,8 +141,11 @@ t.test('damage in a closed segment stays there and is told, wherever the power w
     const before = await log.read(0, 1000, 24, true);
     t.equal(before.nextOffset, 2);
     before.release();
-    await t.rejects(log.read(2, 1000, 24, true), /offsets 2 to 3\) are damaged: wrong checksum/);
-    await t.rejects(log.read(3, 1000, 24, true), CorruptLog);
+    await t.rejects(
+      async () => log.read(2, 1000, 24, true),
+      /offsets 2 to 3\) are damaged: wrong checksum/,
+    );
+    await t.rejects(async () => log.read(3, 1000, 24, true), CorruptLog);
     const behind = await readAll(log, 4);
     t.ok(behind.equals(Buffer.concat(batches.slice(2))));
     t.ok(world.said('a segment is damaged'));
@@ -417,7 +420,7 @@ t.test('a batch inside a value is not taken for one of the log', async (t) => {
   await overwrite(world, `${FIRST}.log`, Buffer.concat(batches));
   const log = await world.open(KILLED);
   t.equal(log.endOffset, 5);
-  await t.rejects(log.read(2, 1000, 5, true), /offsets 2 to 2\)/);
+  await t.rejects(async () => log.read(2, 1000, 5, true), /offsets 2 to 2\)/);
   const behind = await log.read(3, 1000, 5, true);
   t.ok(Buffer.concat(behind.buffers).equals(batches[2]!));
   behind.release();
@@ -437,7 +440,7 @@ t.test('a length that lies does not cost memory', async (t) => {
   };
   const log = await world.open(KILLED);
   t.equal(log.endOffset, 8);
-  await t.rejects(log.read(1, 100, 8, true), CorruptLog);
+  await t.rejects(async () => log.read(1, 100, 8, true), CorruptLog);
   t.ok(largest <= 4 * 1024 * 1024, `${largest} bytes`);
   const behind = await log.read(2, 100, 8, true);
   t.ok(Buffer.concat(behind.buffers).equals(batches[2]!));

@@ -87,7 +87,7 @@ t.test('readers in the middle of a segment that is deleted finish', async (t) =>
     const reading = reopened.read(9, 10_000, 16, true);
     await reached;
     const deleting = reopened.deleteSegmentsBelow(16);
-    const slice = await world.clock.run(reading);
+    const slice = await world.clock.run(Promise.resolve(reading));
     await world.clock.run(deleting);
     const expected = Buffer.concat(BATCHES.slice(4, 8));
     t.ok(Buffer.concat(slice.buffers).equals(expected), moment);
@@ -112,7 +112,7 @@ t.test('a reader that holds a file reads on when its name has gone', async (t) =
   await log.deleteSegmentsBelow(16);
   await world.clock.advance(60_000);
   t.notOk(world.disk.files().some((file) => file.includes('0000.log')));
-  const slice = await world.clock.run(reading);
+  const slice = await world.clock.run(Promise.resolve(reading));
   t.ok(Buffer.concat(slice.buffers).equals(Buffer.concat(BATCHES.slice(0, 3))));
   slice.release();
 });
@@ -120,7 +120,7 @@ t.test('a reader that holds a file reads on when its name has gone', async (t) =
 t.test('a deleted log has another name at once, durably, and goes later', async (t) => {
   const { world, log } = await worldOfSegments();
   await log.removeAll();
-  await t.rejects(log.read(0, 100, 40, true), LogDeleted);
+  await t.rejects(async () => log.read(0, 100, 40, true), LogDeleted);
   await t.rejects(append(log, batchesFrom(40, 1)), LogDeleted);
   await t.rejects(log.sync(), LogDeleted);
   const folders = async () =>
