@@ -94,6 +94,14 @@ export interface Disk {
    * A disk without it does as well.
    */
   blocking?(): Disk;
+  /** How large the volume is that a folder lies on; a disk that has no size does without. */
+  volume?(folder: string): Promise<VolumeSize>;
+}
+
+export interface VolumeSize {
+  readonly totalBytes: number;
+  /** What may still be written by who is not the system's administrator. */
+  readonly usableBytes: number;
 }
 
 /** What identifies the machine, for the offset leases and the lock on the data folder. */

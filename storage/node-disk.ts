@@ -4,6 +4,7 @@
  * Failures are Node's own errors with their `code`.
  */
 
+import { statfs } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import fs from 'fs-extra';
@@ -227,6 +228,10 @@ export function nodeDisk(): Disk {
     },
     removeTree(folder) {
       return fs.remove(folder);
+    },
+    async volume(folder) {
+      const { bsize, blocks, bavail } = await statfs(folder);
+      return { totalBytes: bsize * blocks, usableBytes: bsize * bavail };
     },
     async syncDir(folder) {
       if (!CAN_SYNC_FOLDERS) return;

@@ -1,7 +1,7 @@
 /**
  * DescribeLogDirs, API key 35, versions 1-5: the one data folder, with the size of each partition.
- * Its logs are never behind another's, so that no offset lags. The size of the volume is not told
- * (-1, unknown).
+ * Its logs are never behind another's, so that no offset lags. A volume that does not tell its size
+ * is one that cannot be used: KAFKA_STORAGE_ERROR, as in Kafka.
  *
  * Version 2: flexible. Version 3: error code of the whole answer. Version 4: sizes of the volume
  * (KIP-827). Version 5: cordoned folders, of which there are none. Source: KIP-113.
@@ -58,13 +58,19 @@ export const describeLogDirs = api({
   versions: '1-5',
   request: DescribeLogDirsRequest,
   response: DescribeLogDirsResponse,
-  handle({ services }, request) {
-    const folder = {
-      errorCode: ErrorCode.NONE,
-      logDir: path.resolve(services.config.dataDir),
-      topics: topicsOf(services, request),
-    };
-    return { throttleTimeMs: 0, results: [folder] };
+  async handle({ services }, request) {
+    const logDir = path.resolve(services.config.dataDir);
+    const topics = topicsOf(services, request);
+    const { env } = services;
+    try {
+      const volume = await env.disk.volume?.(logDir);
+      const folder = { errorCode: ErrorCode.NONE, logDir, topics, ...volume };
+      return { throttleTimeMs: 0, results: [folder] };
+    } catch (error) {
+      env.log.warn({ logDir, err: error }, 'the volume of the data does not tell its size');
+      const folder = { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, logDir, topics: [] };
+      return { throttleTimeMs: 0, results: [folder] };
+    }
   },
   onError: (_context, _request, errorCode) => ({ throttleTimeMs: 0, errorCode, results: [] }),
 });

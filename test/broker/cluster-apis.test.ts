@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { describeLogDirs } from '../../broker/apis/35-describe-log-dirs.ts';
@@ -6,7 +7,7 @@ import { alterPartitionReassignments } from '../../broker/apis/45-alter-partitio
 import { listPartitionReassignments } from '../../broker/apis/46-list-partition-reassignments.ts';
 import { listConfigResources } from '../../broker/apis/74-list-config-resources.ts';
 import { describeTopicPartitions } from '../../broker/apis/75-describe-topic-partitions.ts';
-import { errorName } from '../../protocol/errors.ts';
+import { ErrorCode, errorName } from '../../protocol/errors.ts';
 import {
   NODE_ID,
   newTopic,
@@ -27,12 +28,20 @@ async function withTopics(
   return broker;
 }
 
+t.test('DescribeLogDirs says of a folder that has no volume that it cannot be used', async (t) => {
+  const broker = await withTopics(t, { 'log.dirs': 'no/such/folder' });
+  const { results } = await broker.call(describeLogDirs, 4, { topics: null });
+  const logDir = path.resolve('no/such/folder');
+  t.match(results, [{ errorCode: ErrorCode.KAFKA_STORAGE_ERROR, logDir, topics: [] }]);
+});
+
 t.test('DescribeLogDirs tells the one folder and what is in it', async (t) => {
-  const broker = await withTopics(t, { 'log.dirs': 'some/where' });
+  const broker = await withTopics(t, { 'log.dirs': tmpdir() });
   for (const version of versionsOf(describeLogDirs)) {
     const all = await broker.call(describeLogDirs, version, { topics: null });
     t.equal(all.results.length, 1);
-    t.match(all.results[0], { errorCode: 0, logDir: path.resolve('some/where'), totalBytes: -1 });
+    t.match(all.results[0], { errorCode: 0, logDir: path.resolve(tmpdir()) });
+    t.equal(all.results[0]!.totalBytes! > 0, version >= 4, 'the size of its volume');
     t.strictSame(
       all.results[0]!.topics.map(({ name, partitions }) => [name, partitions.length]),
       [

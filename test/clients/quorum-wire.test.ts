@@ -1,5 +1,6 @@
 /** What a single node answers of its quorum, its features, its folder and of tokens, in all versions. */
 
+import { statfs } from 'node:fs/promises';
 import t from 'tap';
 import { WireConnection } from '../../benchmarks/client/connection.ts';
 import { errorName } from '../../protocol/errors.ts';
@@ -172,6 +173,18 @@ t.test('delegation tokens are not for those who have not said who they are', asy
     const expire = [ExpireDelegationTokenRequest, ExpireDelegationTokenResponse] as const;
     const request = { hmac, expiryTimePeriodMs: 1 };
     refused((await connection.call(...expire, version, request)).errorCode);
+  }
+});
+
+t.test('a log directory tells how large its volume is, and how much of it is free', async (t) => {
+  const pair = [DescribeLogDirsRequest, DescribeLogDirsResponse] as const;
+  for (const version of [4, 5]) {
+    const { results } = await connection.call(...pair, version, { topics: null });
+    const { logDir, errorCode, totalBytes, usableBytes } = results[0]!;
+    const { bsize, blocks } = await statfs(logDir);
+    t.equal(errorCode, 0);
+    t.equal(totalBytes, bsize * blocks);
+    t.ok(usableBytes! > 0 && usableBytes! <= totalBytes!, `${usableBytes} bytes are free`);
   }
 });
 
