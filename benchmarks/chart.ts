@@ -40,8 +40,9 @@ class Axis {
 
   constructor(values: readonly number[], start: number, end: number) {
     const positive = values.filter((value) => value > 0);
-    this.#from = Math.floor(Math.log10(Math.min(...positive, 1)));
-    this.#to = Math.max(this.#from + 1, Math.ceil(Math.log10(Math.max(...positive, 1))));
+    if (positive.length === 0) positive.push(1);
+    this.#from = Math.floor(Math.log10(Math.min(...positive)));
+    this.#to = Math.max(this.#from + 1, Math.ceil(Math.log10(Math.max(...positive))));
     this.#start = start;
     this.#end = end;
   }

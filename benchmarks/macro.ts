@@ -18,38 +18,16 @@
  * follow the name: --broker "tailrace flush.messages=10000". Run `npm run build` before.
  */
 
-import { execFileSync } from 'node:child_process';
-import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { describeMachine } from './host.ts';
 import { processStats } from './process-stats.ts';
 import { type ScenarioResult, table } from './report.ts';
 import { addRun, readRuns, resultsOf } from './results.ts';
 import type { Figures, Scenario, Settings } from './scenario.ts';
-import { catchUp } from './scenarios/catch-up.ts';
-import { compaction } from './scenarios/compaction.ts';
-import { creation } from './scenarios/creation.ts';
-import { deletion } from './scenarios/deletion.ts';
-import { endToEnd } from './scenarios/end-to-end.ts';
-import { hotReads } from './scenarios/hot-reads.ts';
-import { parked } from './scenarios/parked.ts';
-import { produceLatency } from './scenarios/produce-latency.ts';
-import { produceThroughput } from './scenarios/produce-throughput.ts';
-import { serial } from './scenarios/serial.ts';
+import { SCENARIOS } from './scenarios/index.ts';
 import { settle } from './settle.ts';
 import { type RunningTarget, startTarget } from './targets.ts';
-
-const SCENARIOS: readonly Scenario[] = [
-  ...produceThroughput,
-  ...produceLatency,
-  ...endToEnd,
-  ...serial,
-  ...catchUp,
-  ...hotReads,
-  ...parked,
-  ...creation,
-  ...deletion,
-  ...compaction,
-];
+import { warmUp } from './warm-up.ts';
 
 interface Plan {
   readonly brokers: readonly string[];
@@ -124,32 +102,6 @@ const SMOKE = {
   'compaction-records': 2_000_000,
 };
 
-const GENERAL_LOADS = ['bulk-12-acks1', 'serial-32-acks1', 'end-to-end-10k', 'hot-8'];
-/** What takes a time of its own, whatever it is told, and so is no load to warm up with. */
-const NO_LOADS = /^(parked|create|delete|compaction)/;
-
-/**
- * Load of all kinds and of those that are measured, one after the other until the time is over: the
- * JVM and V8 shall have compiled what they will run.
- */
-async function warmUp(target: RunningTarget, plan: Plan): Promise<void> {
-  const chosen = plan.scenarios.filter(({ name }) => !NO_LOADS.test(name));
-  const general = SCENARIOS.filter(({ name }) => GENERAL_LOADS.includes(name));
-  const loads = [...new Set([...general, ...chosen])];
-  const began = performance.now();
-  const secondsLeft = () => plan.warmUpSeconds - (performance.now() - began) / 1000;
-  const seconds = Math.max(0.5, plan.warmUpSeconds / loads.length - 1);
-  const settings = { ...plan.settings, seconds };
-  do {
-    for (const load of loads) {
-      await load.run(target, {
-        ...settings,
-        seconds: Math.max(0.5, Math.min(seconds, secondsLeft())),
-      });
-    }
-  } while (secondsLeft() > 1);
-}
-
 async function measure(plan: Plan, targets: readonly RunningTarget[]): Promise<ScenarioResult[]> {
   const results: ScenarioResult[] = [];
   for (const scenario of plan.scenarios) {
@@ -169,24 +121,14 @@ async function measure(plan: Plan, targets: readonly RunningTarget[]): Promise<S
   return results;
 }
 
-function describeMachine() {
-  return {
-    date: new Date().toISOString(),
-    commit: execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim(),
-    node: process.version,
-    system: `${process.platform} ${release()}`,
-    processors: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
-    memoryGibibytes: Math.round(totalmem() / 2 ** 30),
-  };
-}
-
 async function run(plan: Plan): Promise<void> {
   const machine = describeMachine();
   process.stdout.write(`${JSON.stringify(machine)}\n`);
   const targets: RunningTarget[] = [];
   try {
     for (const broker of plan.brokers) targets.push(await startTarget(broker));
-    for (const target of targets) await warmUp(target, plan);
+    const { warmUpSeconds, settings } = plan;
+    for (const target of targets) await warmUp(target, warmUpSeconds, settings, plan.scenarios);
     const results = await measure(plan, targets);
     for (const { name, pid } of targets) {
       const mebibytes = processStats(pid)?.residentMebibytes;
@@ -194,7 +136,7 @@ async function run(plan: Plan): Promise<void> {
         process.stdout.write(`\n${name}: ${Math.round(mebibytes)} MiB after all of it\n`);
       }
     }
-    const { brokers, rounds, warmUpSeconds, settings } = plan;
+    const { brokers, rounds } = plan;
     const how = { brokers, rounds, warmUpSeconds, ...settings };
     if (plan.json !== undefined) addRun(plan.json, { machine, how, results });
   } finally {

@@ -7,14 +7,15 @@ const TICKS_PER_SECOND = 100;
 const KIBIBYTES_PER_MEBIBYTE = 1024;
 
 export interface ProcessStats {
-  /** User and system time of all threads so far. */
+  /** User and system time of all threads so far, or of the one that was asked for. */
   readonly cpuSeconds: number;
   readonly residentMebibytes: number;
 }
 
-export function processStats(pid: number | undefined): ProcessStats | undefined {
+export function processStats(pid: number | undefined, thread?: number): ProcessStats | undefined {
   if (pid === undefined || process.platform !== 'linux') return undefined;
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const task = thread === undefined ? '' : `/task/${thread}`;
+  const stat = readFileSync(`/proc/${pid}${task}/stat`, 'utf8');
   // The command's name is in brackets and may hold anything, spaces too.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');

@@ -2,6 +2,10 @@
 
 import { errorName } from '../../protocol/errors.ts';
 import {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from '../../protocol/messages/create-partitions.ts';
+import {
   CreateTopicsRequest,
   CreateTopicsResponse,
 } from '../../protocol/messages/create-topics.ts';
@@ -13,6 +17,9 @@ import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages
 import type { WireConnection } from './connection.ts';
 
 const CREATE_TOPICS_VERSION = 5;
+const CREATE_PARTITIONS_VERSION = 2;
+/** Brokers do not make any number in one request. */
+const PARTITIONS_AT_ONCE = 1000;
 const DELETE_TOPICS_VERSION = 4;
 const LIST_OFFSETS_VERSION = 7;
 const TIMEOUT_MS = 30_000;
@@ -34,7 +41,7 @@ export async function createTopic(
       topics: [
         {
           name,
-          numPartitions: partitions,
+          numPartitions: Math.min(partitions, PARTITIONS_AT_ONCE),
           replicationFactor: 1,
           assignments: [],
           configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
@@ -44,7 +51,30 @@ export async function createTopic(
     },
   );
   refuseError('CreateTopics', topics[0]?.errorCode ?? -1);
+  for (let made = PARTITIONS_AT_ONCE; made < partitions; ) {
+    await untilLed(connection, name, made);
+    made = Math.min(partitions, made + PARTITIONS_AT_ONCE);
+    await addPartitions(connection, name, made);
+  }
   await untilLed(connection, name, partitions);
+}
+
+async function addPartitions(
+  connection: WireConnection,
+  name: string,
+  count: number,
+): Promise<void> {
+  const { results } = await connection.call(
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CREATE_PARTITIONS_VERSION,
+    {
+      topics: [{ name, count, assignments: null }],
+      timeoutMs: TIMEOUT_MS,
+      validateOnly: false,
+    },
+  );
+  refuseError('CreatePartitions', results[0]?.errorCode ?? -1);
 }
 
 /** Resolves when all partitions of a topic can be used. */

@@ -12,7 +12,6 @@ import {
   Latencies,
   Meter,
   type Scenario,
-  type Settings,
   type Target,
   throughputFigures,
 } from '../scenario.ts';
@@ -21,7 +20,7 @@ const WARM_UP_SECONDS = 1;
 const MAX_WAIT_MS = 500;
 const MAX_BYTES = 1024 * 1024;
 
-interface Shape {
+export interface DeliveryShape {
   readonly perSecond: number;
   readonly recordBytes: number;
   readonly acks: Acks;
@@ -30,8 +29,8 @@ interface Shape {
   readonly recordCount: number;
 }
 
-function scenario(name: string, about: string, shape: Shape): Scenario {
-  return { name, about, run: (target, settings) => run(target, settings, shape) };
+function scenario(name: string, about: string, shape: DeliveryShape): Scenario {
+  return { name, about, run: (target, { seconds }) => measureDelivery(target, seconds, shape) };
 }
 
 const one = { recordBytes: 1024, acks: 1, consumers: 1, recordCount: 1 } as const;
@@ -70,7 +69,12 @@ export const endToEnd: readonly Scenario[] = [
   }),
 ];
 
-async function run(target: Target, settings: Settings, shape: Shape): Promise<Figures> {
+/** How long records take to all who wait for them, on a topic of their own. */
+export async function measureDelivery(
+  target: Target,
+  measuredSeconds: number,
+  shape: DeliveryShape,
+): Promise<Figures> {
   const producer = await WireConnection.open(target.host, target.port);
   const consumers = await Promise.all(
     Array.from({ length: shape.consumers }, () => WireConnection.open(target.host, target.port)),
@@ -93,7 +97,7 @@ async function run(target: Target, settings: Settings, shape: Shape): Promise<Fi
     };
     await during(WARM_UP_SECONDS);
     const meter = new Meter(target);
-    await during(settings.seconds);
+    await during(measuredSeconds);
     const usage = meter.read();
     delivery.stopped = true;
     await reading;
@@ -148,7 +152,7 @@ class Delivery {
   }
 }
 
-function sendOne(connection: WireConnection, topic: string, shape: Shape): Promise<void> {
+function sendOne(connection: WireConnection, topic: string, shape: DeliveryShape): Promise<void> {
   return new Promise((resolve, reject) => {
     const batches = [{ index: 0, records: timedBatch(shape.recordBytes, shape.recordCount) }];
     produce(connection, topic, shape.acks, batches, resolve, reject);

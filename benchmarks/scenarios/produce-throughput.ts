@@ -11,7 +11,6 @@ import {
   higher,
   Meter,
   type Scenario,
-  type Settings,
   type Target,
   throughputFigures,
 } from '../scenario.ts';
@@ -23,7 +22,7 @@ const WARM_UP_MS = 1_000;
 const UNSENT_LIMIT_BYTES = 4 * 1024 * 1024;
 const DIFFERENT_BATCHES = 4;
 
-interface Shape extends BatchShape {
+export interface ProduceShape extends BatchShape {
   readonly partitions: number;
   /** Batches of one request, for partitions one after the other, as clients group them. */
   readonly perRequest: number;
@@ -31,12 +30,12 @@ interface Shape extends BatchShape {
   readonly acks: Acks;
 }
 
-function scenario(name: string, about: string, shape: Shape): Scenario {
-  return { name, about, run: (target, settings) => run(target, settings, shape) };
+function scenario(name: string, about: string, shape: ProduceShape): Scenario {
+  return { name, about, run: (target, { seconds }) => measureProduce(target, seconds, shape) };
 }
 
 /** Batches as large as Java clients make them by default, on one connection. */
-const batches16k = {
+export const batches16k = {
   recordBytes: 1024,
   recordCount: 15,
   codec: 'none',
@@ -107,7 +106,12 @@ export const produceThroughput: readonly Scenario[] = [
   }),
 ];
 
-async function run(target: Target, settings: Settings, shape: Shape): Promise<Figures> {
+/** What a broker takes of one kind of batches, on a topic of their own. */
+export async function measureProduce(
+  target: Target,
+  measuredSeconds: number,
+  shape: ProduceShape,
+): Promise<Figures> {
   const control = await WireConnection.open(target.host, target.port);
   const topic = freshTopic('produce');
   await createTopic(control, topic, shape.partitions);
@@ -120,7 +124,7 @@ async function run(target: Target, settings: Settings, shape: Shape): Promise<Fi
     await Promise.race([sleep(WARM_UP_MS), ended]);
     const first = await load.taken(control);
     const meter = new Meter(target);
-    await Promise.race([sleep(settings.seconds * 1000), ended]);
+    await Promise.race([sleep(measuredSeconds * 1000), ended]);
     const usage = meter.read();
     const batches = (await load.taken(control)) - first;
     load.stopped = true;
@@ -137,7 +141,7 @@ async function run(target: Target, settings: Settings, shape: Shape): Promise<Fi
 }
 
 /** The requests that go over all partitions in turn, as many as the turn has, and two rounds. */
-function requestsOf(shape: Shape, batches: readonly Buffer[]): PartitionBatch[][] {
+function requestsOf(shape: ProduceShape, batches: readonly Buffer[]): PartitionBatch[][] {
   const { partitions, perRequest } = shape;
   let turn = 1;
   while ((turn * perRequest) % partitions !== 0) turn += 1;
@@ -156,11 +160,11 @@ class Load {
   stopped = false;
   readonly batchBytes: number;
   readonly #topic: string;
-  readonly #shape: Shape;
+  readonly #shape: ProduceShape;
   readonly #requests: readonly (readonly PartitionBatch[])[];
   #acknowledged = 0;
 
-  constructor(topic: string, shape: Shape) {
+  constructor(topic: string, shape: ProduceShape) {
     this.#topic = topic;
     this.#shape = shape;
     const batches = Array.from({ length: DIFFERENT_BATCHES }, () => makeBatch(shape));
