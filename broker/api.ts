@@ -11,6 +11,7 @@ export interface ClientConnection {
   /** Unique within the process. */
   readonly id: number;
   readonly remoteAddress: string;
+  readonly remotePort: number;
   /** Host and port that clients of this listener are told to connect to. */
   readonly advertised: { readonly host: string; readonly port: number };
   /** What ApiVersions v3+ said, empty before. */

@@ -29,6 +29,8 @@ import { Acls } from './security/acls.ts';
 import { ClientQuotas } from './security/client-quotas.ts';
 import { ScramUsers } from './security/scram-users.ts';
 import type { Services } from './services.ts';
+import { ClientTelemetry } from './telemetry/client-telemetry.ts';
+import { Subscriptions } from './telemetry/subscriptions.ts';
 import { knownTopics, Topics } from './topics.ts';
 import { TransactionCoordinator, transactionOptions } from './transactions/coordinator.ts';
 import { markersOf } from './transactions/markers.ts';
@@ -139,6 +141,14 @@ export async function compose(config: Config, world: World, closers: Closers): P
     clientQuotas: new ClientQuotas(metadata),
     scramUsers: new ScramUsers(metadata),
     acls: new Acls(metadata, env.random),
+    clientTelemetry: new ClientTelemetry({
+      subscriptions: new Subscriptions(metadata),
+      clock: env.clock,
+      random: env.random,
+      codecs,
+      metrics,
+      maxBytes: config.get('telemetry.max.bytes'),
+    }),
     fetchSessions: new FetchSessions(
       config.get('max.incremental.fetch.session.cache.slots'),
       env.clock,

@@ -77,6 +77,7 @@ export interface ConnectionShared {
 export class Connection implements ClientConnection, TransportEvents, FrameReader {
   readonly id: number;
   readonly remoteAddress: string;
+  readonly remotePort: number;
   readonly advertised: ClientConnection['advertised'];
   clientSoftwareName = '';
   clientSoftwareVersion = '';
@@ -114,6 +115,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     this.id = id;
     this.transport = transport;
     this.remoteAddress = transport.remoteAddress;
+    this.remotePort = transport.remotePort;
     this.advertised = advertised;
     this.shared = shared;
     this.inbox = new Inbox(shared.maxFrameBytes, memory, shared.frames, clock, this);

@@ -113,6 +113,12 @@ export const METRICS = {
     also: 'kafka_network_requestmetrics_totaltime_seconds',
   }),
   requests_in_flight: gauge('count', 'Requests started and not yet answered.'),
+  client_telemetry_instances: gauge('count', 'Clients that have asked which metrics are wanted.'),
+  client_telemetry_pushes_total: counter('count', 'Pushes of metrics taken from clients.'),
+  client_telemetry_bytes_total: counter('bytes', 'Bytes of metrics taken from clients, as sent.'),
+  client_telemetry_refused_total: counter('count', 'Pushes of metrics refused, by error.', {
+    labels: ['error'],
+  }),
 
   // Connections.
   connections: gauge('count', 'Open client connections.'),

@@ -28,6 +28,7 @@ import type { ProducerIds } from './producer-ids.ts';
 import type { Acls } from './security/acls.ts';
 import type { ClientQuotas } from './security/client-quotas.ts';
 import type { ScramUsers } from './security/scram-users.ts';
+import type { ClientTelemetry } from './telemetry/client-telemetry.ts';
 import type { TopicConfig, Topics } from './topics.ts';
 import type { TransactionCoordinator } from './transactions/coordinator.ts';
 import type { Watchers } from './watchers.ts';
@@ -50,6 +51,7 @@ export interface Services {
   readonly clientQuotas: ClientQuotas;
   readonly scramUsers: ScramUsers;
   readonly acls: Acls;
+  readonly clientTelemetry: ClientTelemetry;
   readonly fetchSessions: FetchSessions;
   readonly watchers: Watchers;
   /** One timer for all timeouts. */

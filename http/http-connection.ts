@@ -14,6 +14,7 @@ let lastId = 0;
 class HttpConnection implements ClientConnection {
   readonly id = --lastId;
   readonly remoteAddress: string;
+  readonly remotePort: number;
   readonly advertised: { readonly host: string; readonly port: number };
   clientSoftwareName = '';
   clientSoftwareVersion = '';
@@ -23,6 +24,7 @@ class HttpConnection implements ClientConnection {
   constructor(request: FastifyRequest, reply: FastifyReply) {
     const { socket } = request.raw;
     this.remoteAddress = socket.remoteAddress ?? '';
+    this.remotePort = socket.remotePort ?? 0;
     this.advertised = { host: socket.localAddress ?? '', port: socket.localPort ?? 0 };
     if (socket.destroyed) this.#close();
     else reply.raw.once('close', () => this.#close());

@@ -262,7 +262,6 @@ export const kafkaOnlyNames: ReadonlySet<string> = new Set([
   'ssl.truststore.location',
   'ssl.truststore.password',
   'ssl.truststore.type',
-  'telemetry.max.bytes',
   'transaction.state.log.load.buffer.size',
   // Older versions.
   'advertised.host.name',

@@ -150,6 +150,10 @@ export const requestOptions = {
     own: true,
     doc: 'How much the broker writes to its own log.',
   }),
+  'telemetry.max.bytes': int(1048576, {
+    min: 1,
+    doc: 'The longest push of client metrics, as it is sent (KIP-714).',
+  }),
   'auto.create.topics.enable': bool(true, {
     doc: 'Whether naming an unknown topic in a Metadata request creates it.',
   }),

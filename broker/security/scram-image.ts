@@ -33,13 +33,7 @@ export class ScramImage {
       credentials = new Map();
       this.#users.set(name, credentials);
     }
-    // What was decoded is a piece of a whole snapshot or batch, which would be kept with it.
-    const [salt, storedKey, serverKey] = [
-      Buffer.from(credential.salt),
-      Buffer.from(credential.storedKey),
-      Buffer.from(credential.serverKey),
-    ];
-    credentials.set(mechanism, { ...credential, salt, storedKey, serverKey });
+    credentials.set(mechanism, credential);
   }
 
   remove({ name, mechanism }: Decoded<typeof RemoveUserScramCredentialRecord>): void {

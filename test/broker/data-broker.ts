@@ -51,6 +51,7 @@ export interface FakeTopicOptions {
 export class FakeConnection implements ClientConnection {
   readonly id = 7;
   readonly remoteAddress = '127.0.0.1';
+  readonly remotePort = 50_000;
   readonly advertised = { host: 'broker.test', port: 9092 };
   clientSoftwareName = '';
   clientSoftwareVersion = '';

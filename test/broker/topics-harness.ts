@@ -138,6 +138,7 @@ export class TestTopics {
     const connection = {
       id: 1,
       remoteAddress: '127.0.0.1',
+      remotePort: 50_000,
       advertised: { host: 'broker.test', port: 9092 },
       clientSoftwareName: '',
       clientSoftwareVersion: '',
