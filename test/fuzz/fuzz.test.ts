@@ -24,7 +24,7 @@ const compressors = await Compressors.load();
 
 t.test('whatever the bytes, a decoder gives a value or the error that is expected', async (t) => {
   const findings = new Findings();
-  new DecoderTarget(SEED, compressors, findings).run(DECODED);
+  await new DecoderTarget(SEED, compressors, findings).run(DECODED);
   t.same(findings.faults, []);
   t.equal(findings.frames, DECODED);
 });

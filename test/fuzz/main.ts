@@ -37,7 +37,7 @@ const compressors = await Compressors.load();
 
 /** One seed's frames. */
 async function round(seed: number, count: number): Promise<void> {
-  if (target === 'decoders') new DecoderTarget(seed, compressors, findings).run(count);
+  if (target === 'decoders') await new DecoderTarget(seed, compressors, findings).run(count);
   else if (target === 'broker') await new BrokerTarget(seed, compressors, findings).run(count);
   else {
     const served = await serve(SETTINGS);

@@ -14,6 +14,10 @@ export interface ServedBroker {
   readonly pid: number;
   /** What it has written to its log so far. */
   readonly log: () => string;
+  /** Sends it a signal, when it still runs. */
+  signal(name: NodeJS.Signals): void;
+  /** The process is gone when it resolves, where it stood. */
+  kill(): Promise<void>;
   /** Ends it with SIGTERM; the code is 143 when it went in an orderly way. */
   stop(): Promise<{ readonly exitCode: number | null; readonly log: string; tookMs: number }>;
 }
@@ -24,6 +28,7 @@ export interface ServeOptions {
   readonly port?: number;
   /** Of file descriptors. */
   readonly openFiles?: number;
+  readonly logLevel?: 'info' | 'warn';
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -35,7 +40,7 @@ export function serve(
   const folder = options.dataDir ?? mkdtempSync(join(tmpdir(), 'tailrace-served-'));
   const args = [program, 'serve', '--port', String(options.port ?? 0), '--data', folder];
   for (const [name, value] of Object.entries(settings)) args.push('--set', `${name}=${value}`);
-  args.push('--log-level', 'warn');
+  args.push('--log-level', options.logLevel ?? 'warn');
   const limit = options.openFiles === undefined ? '' : `ulimit -n ${options.openFiles}; `;
   const child = spawn('/bin/sh', ['-c', `${limit}exec "$0" "$@"`, process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,6 +51,10 @@ export function serve(
     log += chunk;
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
   const stop = async () => {
     const before = performance.now();
     child.kill('SIGTERM');
@@ -60,7 +69,9 @@ export function serve(
       text += chunk;
       const port = /listens on \S*:(\d+)/.exec(text)?.[1];
       if (port !== undefined) {
-        resolve({ port: Number(port), pid: child.pid as number, log: () => log, stop });
+        const signal = (name: NodeJS.Signals) => void child.kill(name);
+        const pid = child.pid as number;
+        resolve({ port: Number(port), pid, log: () => log, signal, kill, stop });
       }
     });
     child.once('exit', (code) => reject(new Error(`it ended with ${code}: ${log}`)));
