@@ -352,7 +352,9 @@ export class FetchRun<A> implements Waiting {
       this.#countFileBytes(slice.sizeBytes - before - roomBytes);
       await (goesOn ? this.#fill(slice, partition) : this.#finish(slice, partition));
     } catch (error) {
-      this.#refuse(slice, error);
+      // What was read before is good; who goes on from there gets the error.
+      if (slice.sizeBytes === 0) this.#refuse(slice, error);
+      else await this.#finish(slice, partition);
     }
   }
 

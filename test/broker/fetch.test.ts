@@ -534,6 +534,26 @@ t.test('damage in a file is an error of its partition only', async (t) => {
   t.match(line?.values, { topic: 't', partition: 0, reason: '00.log at 0: wrong checksum' });
 });
 
+t.test('what lies before damage is given, who goes on from there gets the error', async (t) => {
+  const broker = new DataBroker();
+  const topic = broker.topic('t');
+  broker.fill(topic, 0, ['a']);
+  broker.fill(topic, 0, ['b']);
+  const [log] = topic.logs;
+  log!.persist();
+  const read = log!.read.bind(log);
+  log!.read = (from, maxBytes, _limit, atLeastOne) =>
+    from === 0
+      ? read(from, maxBytes, 1, atLeastOne)
+      : Promise.reject(new CorruptLog('00.log at 70: wrong checksum'));
+  const [before] = partitionsOf(await send(broker, [{ topic }]).answer);
+  t.equal(before!.errorCode, ErrorCode.NONE);
+  t.same(offsets(before!.records), [0]);
+  const [behind] = partitionsOf(await send(broker, [{ topic, offset: 1 }]).answer);
+  t.equal(behind!.errorCode, ErrorCode.CORRUPT_MESSAGE);
+  t.equal(broker.services.memory.bytesOf('reads'), 0);
+});
+
 t.test(
   'old versions get NOT_LEADER_OR_FOLLOWER for a storage error that they do not know',
   async (t) => {
