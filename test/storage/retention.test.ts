@@ -57,6 +57,22 @@ t.test('segments go when their newest record is too old, and readers of them fin
   t.equal(world.log.logStartOffset, 12);
 });
 
+t.test('a stop closes the files of segments that were to be removed later', async (t) => {
+  const world = worldOf({ fileDeleteDelayMs: 10 * HOUR });
+  await world.start();
+  await fill(world, 3);
+  await world.clock.run(Promise.resolve(world.log.read(0, 100, 12, true))).then((read) => {
+    read.release();
+  });
+  await world.clock.advance(2 * HOUR + ROUND);
+  t.ok(world.disk.files().some((file) => file.endsWith('.log.deleted')));
+  await world.clock.run(world.store.close());
+  t.same(
+    [...world.disk.openFiles].map(({ path }) => path),
+    [],
+  );
+});
+
 t.test('segments go when there is too much, and no more of them than that', async (t) => {
   const world = worldOf({ retentionMs: -1, retentionBytes: 2500 });
   await world.start();
