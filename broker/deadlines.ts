@@ -19,6 +19,7 @@ export class Deadlines {
   readonly #heap = new IndexedHeap<Deadline>();
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #isClosed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,14 +46,16 @@ export class Deadlines {
     this.#heap.remove(item);
   }
 
-  /** Stops the timer; what was added never falls due. */
+  /** Stops the timer: nothing that was added falls due, nor what is added by who ends later. */
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
   #arm(at: number, delayMs: number): void {
+    if (this.#isClosed) return;
     this.#timer?.cancel();
     this.#timerAt = at;
     this.#timer = this.#clock.setTimer(Math.max(0, delayMs), () => this.#fire());

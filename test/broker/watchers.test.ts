@@ -37,6 +37,15 @@ function park(
   return ends;
 }
 
+t.test('deadlines that are closed set no timer for who comes later', async (t) => {
+  const { clock, deadlines, watchers } = setUp();
+  deadlines.close();
+  const ends = park(watchers, [new WatchList()], 1, { maxWaitMs: 100 });
+  clock.advance(1000);
+  t.same(ends, []);
+  t.equal(clock.waiting, 0);
+});
+
 t.test('10 000 watchers on other partitions are never looked at by a batch', async (t) => {
   const { watchers } = setUp();
   const quiet = Array.from({ length: 10_000 }, () => new WatchList());
