@@ -1,4 +1,4 @@
-/** Simulated administrators: topics come and go, and a partition loses its oldest records. */
+/** A simulated administrator: makes topics, deletes them, asks for offsets, and reads what is there. */
 
 import { ErrorCode } from '../../protocol/errors.ts';
 import {
@@ -6,25 +6,18 @@ import {
   CreateTopicsResponse,
 } from '../../protocol/messages/create-topics.ts';
 import {
-  DeleteRecordsRequest,
-  DeleteRecordsResponse,
-} from '../../protocol/messages/delete-records.ts';
-import {
   DeleteTopicsRequest,
   DeleteTopicsResponse,
 } from '../../protocol/messages/delete-topics.ts';
 import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/list-offsets.ts';
 import { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
-import type { Place } from './history.ts';
-import { Worker } from './workload.ts';
+import { checkAcknowledged, checkOrder, type WholeLog } from './checkers/logs.ts';
+import { nameOf, type Place } from './history.ts';
+import { Reader } from './readers.ts';
+import { Worker } from './worker.ts';
 
 const createTopics = { request: CreateTopicsRequest, response: CreateTopicsResponse, version: 5 };
 const deleteTopics = { request: DeleteTopicsRequest, response: DeleteTopicsResponse, version: 5 };
-const deleteRecords = {
-  request: DeleteRecordsRequest,
-  response: DeleteRecordsResponse,
-  version: 2,
-};
 const listOffsets = { request: ListOffsetsRequest, response: ListOffsetsResponse, version: 7 };
 const metadata = { request: MetadataRequest, response: MetadataResponse, version: 9 };
 
@@ -86,69 +79,22 @@ export class Administrator extends Worker {
       return new Set(topics.map(({ name }) => name!));
     });
   }
-}
 
-/** Creates topics and deletes some of them; what was answered must hold. */
-export class Keeper extends Administrator {
-  readonly #there = new Set<string>();
-  readonly #gone = new Set<string>();
-
-  async run(count: number): Promise<void> {
-    for (let made = 0; made < count; made++) {
-      const name = `made-${made}`;
-      await this.create(name, 1 + this.random.below(3), {});
-      this.#there.add(name);
-      await this.pause(400);
-      if (!this.random.chance(0.6)) continue;
-      this.#there.delete(name);
-      await this.delete(name);
-      this.#gone.add(name);
-      await this.pause(300);
-    }
-  }
-
-  async check(): Promise<void> {
-    const found = await this.topics();
-    for (const name of this.#there) if (!found.has(name)) this.violate(`${name} is gone`);
-    for (const name of this.#gone) if (found.has(name)) this.violate(`${name} is there again`);
-  }
-}
-
-/** Deletes the oldest records now and then; what is gone stays gone. */
-export class Trimmer extends Administrator {
-  /** Up to here records were deleted for certain, and up to here at most. */
-  start = 0;
-  most = 0;
-
-  async run(times: number): Promise<void> {
-    for (let left = times; left > 0; left--) {
-      const end = await this.offset(this.place, LATEST);
-      const offset = this.most + this.random.below(Math.max(end - this.most, 0) + 1);
-      this.most = offset;
-      await this.until(() => this.#deleteBefore(offset));
-      await this.check();
-      await this.pause(500);
-    }
-  }
-
-  async #deleteBefore(offset: number): Promise<true | undefined> {
-    const { topic: name, partition: partitionIndex } = this.place;
-    const { topics } = await this.client.call(deleteRecords, {
-      topics: [{ name, partitions: [{ partitionIndex, offset }] }],
-      timeoutMs: 30_000,
-    });
-    const { errorCode, lowWatermark } = topics[0]!.partitions[0]!;
-    if (errorCode !== 0) return this.isToRepeat(errorCode, `deleting before ${offset}`);
-    if (lowWatermark !== offset) this.violate(`deleted before ${offset}, told ${lowWatermark}`);
-    this.note(`trimmed to ${offset}`);
-    this.start = offset;
-    return true;
-  }
-
-  async check(): Promise<void> {
-    const found = await this.offset(this.place, EARLIEST);
-    if (found < this.start || found > this.most) {
-      this.violate(`the log starts at ${found}, trimmed to ${this.start} (at most ${this.most})`);
-    }
+  /** Reads a partition from its start and holds it against what was sent, acknowledged and seen. */
+  async audit(place: Place): Promise<WholeLog> {
+    const { shared, world, history } = this;
+    const start = await this.offset(place, EARLIEST);
+    const end = await this.offset(place, LATEST);
+    const reader = new Reader(shared, `auditor-${nameOf(place)}`, place);
+    reader.position = start;
+    reader.stopAt(end);
+    await reader.run();
+    reader.leave();
+    const log = { place, records: reader.taken, start, powerCuts: world.powerCuts };
+    checkAcknowledged(history, log);
+    checkOrder(history, log);
+    shared.sightings.checkGhosts(log);
+    this.note(`${nameOf(place)} has ${log.records.length} records from ${start} to ${end}`);
+    return log;
   }
 }

@@ -1,16 +1,25 @@
-/** A simulated client: one connection at a time, requests and answers in order. */
+/**
+ * A simulated client: one connection at a time, requests and answers in order. It gives a connection
+ * up that it has waited for too long while the network was troubled, and opens another one; the
+ * broker may have the first one still, and what was asked on it may come to pass.
+ */
 
 import type { TransportConnection } from '../../broker/transport.ts';
 import { Framer } from '../../protocol/frame.ts';
 import { decodeResponse, encodeRequest } from '../../protocol/header.ts';
 import type { Decoded, Input, Message } from '../../protocol/schema.ts';
-import { PORT, type SimWorld } from './world.ts';
+import type { Run } from './run.ts';
+import { PORT } from './world.ts';
 
 /** The connection was refused, or went before the answer came. */
 export class Disconnected extends Error {}
 
+const REFUSED = new Disconnected('refused');
+const GONE = new Disconnected('gone');
 /** An answer that never comes is a fault of the broker, however long one waits. */
 const HUNG_MS = 120_000;
+/** How long a client waits while the network is in trouble. */
+const PATIENCE_MS = 8000;
 const MAX_FRAME_BYTES = 2 ** 26;
 
 /** An API in the one version that the simulated clients speak. */
@@ -26,15 +35,18 @@ interface Waiting {
 }
 
 export class SimClient {
-  readonly #world: SimWorld;
+  readonly #run: Run;
   readonly #name: string;
   #connection: TransportConnection | undefined;
+  /** Count of the network's troubles when the connection was opened. */
+  #troubles = 0;
   #waiting: Waiting[] = [];
   #correlationId = 0;
 
-  constructor(world: SimWorld, name: string) {
-    this.#world = world;
+  constructor(run: Run, name: string) {
+    this.#run = run;
     this.#name = name;
+    run.add(this);
   }
 
   /** Sends a request; requests sent without waiting are answered in order. Rejects Disconnected. */
@@ -42,28 +54,49 @@ export class SimClient {
     { request, response, version }: Spoken<Q, R>,
     value: Input<Q>,
   ): Promise<Decoded<R>> {
+    const { history } = this.#run;
     return new Promise((resolve, reject) => {
       const connection = this.#connect();
       const correlationId = this.#correlationId++;
       const header = { apiVersion: version, correlationId, clientId: this.#name };
       const buffers = encodeRequest(request, header, value);
-      const hung = this.#world.clock.setTimer(HUNG_MS, () => {
-        reject(new Error(`${this.#name}: no answer to ${request.name} in ${HUNG_MS} ms`));
-      });
+      const end = this.#patience(request.name);
       this.#waiting.push({
         answered: (frame) => {
-          hung.cancel();
+          end();
           const answer = decodeResponse(frame, response, version);
-          if (answer.correlationId === correlationId) resolve(answer.value);
-          else reject(new Error(`${this.#name}: answers came out of order`));
+          if (answer.correlationId !== correlationId) {
+            history.violate('answer', this.#name, 'answers came out of order');
+          }
+          resolve(answer.value);
         },
         failed: (error) => {
-          hung.cancel();
+          end();
           reject(error);
         },
       });
       connection.write(buffers, () => {});
     });
+  }
+
+  /** Gives the connection up when no answer comes; gives what ends the waiting. */
+  #patience(what: string): () => void {
+    const { world, history } = this.#run;
+    const connection = this.#connection;
+    const giveUp = (waitedMs: number) => {
+      if (this.#connection !== connection) return;
+      if (waitedMs >= HUNG_MS) {
+        history.violate('answer', this.#name, `no answer to ${what} in ${HUNG_MS} ms`);
+      } else if (world.network.troubles === this.#troubles) {
+        const restMs = HUNG_MS - waitedMs;
+        timer = world.clock.setTimer(restMs, () => giveUp(HUNG_MS));
+        return;
+      }
+      history.note(this.#name, `gave up waiting for ${what}`);
+      this.disconnect();
+    };
+    let timer = world.clock.setTimer(PATIENCE_MS, () => giveUp(PATIENCE_MS));
+    return () => timer.cancel();
   }
 
   /** Lets go of the connection; what waits fails. */
@@ -74,14 +107,12 @@ export class SimClient {
 
   #connect(): TransportConnection {
     if (this.#connection !== undefined) return this.#connection;
-    let connection: TransportConnection;
-    try {
-      connection = this.#world.network.connect(PORT);
-    } catch (cause) {
-      throw new Disconnected('refused', { cause });
-    }
+    const { network } = this.#run.world;
+    if (!network.isListening(PORT)) throw REFUSED;
+    const connection = network.connect(PORT);
     const framer = new Framer(MAX_FRAME_BYTES);
     this.#connection = connection;
+    this.#troubles = network.troubles;
     const isCurrent = () => this.#connection === connection;
     connection.start({
       data: (chunk) => {
@@ -98,6 +129,7 @@ export class SimClient {
 
   #gone(): void {
     this.#connection = undefined;
-    for (const { failed } of this.#waiting.splice(0)) failed(new Disconnected('gone'));
+    this.#run.watchers.forget(({ reader }) => reader === this.#name);
+    for (const { failed } of this.#waiting.splice(0)) failed(GONE);
   }
 }

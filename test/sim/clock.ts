@@ -8,7 +8,6 @@ import type { Clock, Timer } from '../../storage/env.ts';
 
 interface PendingTimer {
   readonly atMs: number;
-  readonly order: number;
   readonly fire: () => void;
 }
 
@@ -19,9 +18,11 @@ const FOREVER_MS = 365 * 24 * 3600 * 1000;
 export class SimClock implements Clock {
   #elapsedMs = 0;
   #wallShiftMs: number;
-  #timers: PendingTimer[] = [];
+  /** How often the wall clock has jumped. */
+  jumps = 0;
+  /** In the order in which they were set. */
+  readonly #timers = new Set<PendingTimer>();
   #deferred: (() => void)[] = [];
-  #order = 0;
 
   constructor(startMs = START_MS) {
     this.#wallShiftMs = startMs;
@@ -36,15 +37,15 @@ export class SimClock implements Clock {
   }
 
   get pendingTimers(): number {
-    return this.#timers.length;
+    return this.#timers.size;
   }
 
   setTimer(delayMs: number, fire: () => void): Timer {
-    const timer = { atMs: this.#elapsedMs + Math.max(0, delayMs), order: this.#order++, fire };
-    this.#timers.push(timer);
+    const timer = { atMs: this.#elapsedMs + Math.max(0, delayMs), fire };
+    this.#timers.add(timer);
     return {
       cancel: () => {
-        this.#timers = this.#timers.filter((pending) => pending !== timer);
+        this.#timers.delete(timer);
       },
     };
   }
@@ -55,6 +56,7 @@ export class SimClock implements Clock {
 
   /** Lets the wall clock jump; waits are not touched. */
   jumpWall(byMs: number): void {
+    this.jumps++;
     this.#wallShiftMs += byMs;
   }
 
@@ -112,17 +114,13 @@ export class SimClock implements Clock {
   #next(): PendingTimer | undefined {
     let first: PendingTimer | undefined;
     for (const timer of this.#timers) {
-      const isBefore =
-        first === undefined ||
-        timer.atMs < first.atMs ||
-        (timer.atMs === first.atMs && timer.order < first.order);
-      if (isBefore) first = timer;
+      if (first === undefined || timer.atMs < first.atMs) first = timer;
     }
     return first;
   }
 
   #fire(timer: PendingTimer): void {
-    this.#timers = this.#timers.filter((pending) => pending !== timer);
+    this.#timers.delete(timer);
     this.#elapsedMs = Math.max(this.#elapsedMs, timer.atMs);
     timer.fire();
   }

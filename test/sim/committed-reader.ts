@@ -1,4 +1,4 @@
-/** A simulated reader of committed data, and what it holds the transactions against. */
+/** A simulated reader of committed data. */
 
 import { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts';
 import {
@@ -9,55 +9,35 @@ import {
   producerId,
 } from '../../protocol/record-batch.ts';
 import { MarkerType, payloadOf, readEndTxnMarker, readRecords } from '../../protocol/records.ts';
+import type { Committed } from './checkers/transactions.ts';
 import { nameOf } from './history.ts';
-import type { Transactor } from './transactions.ts';
-import { Worker } from './workload.ts';
+import { Worker } from './worker.ts';
 
 const fetch = { request: FetchRequest, response: FetchResponse, version: 12 };
 
-interface Committed {
-  readonly offset: number;
-  readonly value: string;
-}
-
 export class CommittedReader extends Worker {
   readonly taken: Committed[] = [];
+  /** Told of every record. */
+  onRead: ((record: Committed) => void) | undefined;
   #position = 0;
   #isLast = false;
+  #lastMs = Number.POSITIVE_INFINITY;
 
   /** Reads until `finish`, and then to the end. */
   async run(): Promise<void> {
-    while (!(await this.until(() => this.#poll()))) await this.pause(100);
+    while (!(await this.until(() => this.#poll()))) {
+      if (this.world.clock.monotonic() > this.#lastMs) {
+        this.violate('hanging', `${nameOf(this.place)} is stable up to ${this.#position} only`);
+        return;
+      }
+      await this.pause(100);
+    }
   }
 
-  /** Whatever was begun has ended: nothing may hold the reader back any more. */
-  finish(): void {
+  /** Nobody begins a transaction any more: nothing may hold the reader back for longer than this. */
+  finish(withinMs: number): void {
     this.#isLast = true;
-  }
-
-  /** Each value that was committed is there once, in its producer's order, and nothing else. */
-  check(transactors: readonly Transactor[]): void {
-    const values = this.taken.map(({ value }) => value);
-    for (const { name, committed } of transactors) {
-      const own = values.filter((value) => value.startsWith(`${name}:`));
-      if (own.join() === committed.join()) continue;
-      const lost = committed.filter((value) => !own.includes(value));
-      const wrong = own.filter(
-        (value, at) => !committed.includes(value) || own.indexOf(value) < at,
-      );
-      this.violate(
-        `${nameOf(this.place)} of ${name}: lost ${lost}, wrong ${wrong}, or out of order`,
-      );
-    }
-  }
-
-  /** What another reader was given before must be what this one read. */
-  checkAgainst(earlier: CommittedReader): void {
-    const offsets = new Map(this.taken.map(({ offset, value }) => [offset, value]));
-    for (const { offset, value } of earlier.taken) {
-      if (offsets.get(offset) === value) continue;
-      this.violate(`${nameOf(this.place)}@${offset} was ${value}, is ${offsets.get(offset)}`);
-    }
+    this.#lastMs = this.world.clock.monotonic() + withinMs;
   }
 
   async #poll(): Promise<boolean | undefined> {
@@ -65,7 +45,7 @@ export class CommittedReader extends Worker {
     const isLast = this.#isLast;
     const asked = { partition, fetchOffset: this.#position, partitionMaxBytes: 20_000 };
     const { responses } = await this.client.call(fetch, {
-      maxWaitMs: 100,
+      maxWaitMs: this.random.pick([100, 500]),
       minBytes: 1,
       maxBytes: this.random.pick([1, 2000, 2 ** 20]),
       isolationLevel: 1,
@@ -84,7 +64,9 @@ export class CommittedReader extends Worker {
     const aborted = new Set<number>();
     for (let at = 0; at < bytes.length; at += batchBytes(bytes, at)) {
       const last = lastOffset(bytes, at);
-      if (last >= lastStableOffset) this.violate(`${last} is above the last stable offset`);
+      if (last >= lastStableOffset) {
+        this.violate('transaction', `${last} is above the last stable offset ${lastStableOffset}`);
+      }
       while (waiting.length > 0 && waiting[0]!.firstOffset <= last) {
         aborted.add(waiting.shift()!.producerId);
       }
@@ -95,11 +77,16 @@ export class CommittedReader extends Worker {
         if (marker?.type === MarkerType.abort) aborted.delete(producer);
       } else if (!isTransactional(bytes, at) || !aborted.has(producer)) {
         for (const { offset, value } of readRecords(bytes, at)) {
-          if (offset >= from) this.taken.push({ offset, value: String(value) });
+          if (offset >= from) this.#read({ offset, value: String(value) });
         }
       }
     }
-    if (this.#position > from) this.note(`committed up to ${this.#position}`);
+    if (this.#position > from) this.note(`${nameOf(this.place)} is read up to ${this.#position}`);
+  }
+
+  #read(record: Committed): void {
+    this.taken.push(record);
+    this.onRead?.(record);
   }
 }
 

@@ -60,6 +60,8 @@ export class SimDisk {
   onEnd: (() => void) | undefined;
   /** Calls so far. */
   calls = 0;
+  /** Files that the life of the process that runs has open. */
+  readonly openFiles = new Set<DiskFile>();
   readonly device: number;
   readonly clock: Clock;
   readonly tree = new SimTree();
@@ -81,7 +83,12 @@ export class SimDisk {
 
   /** The process ends; all that was written stays. */
   kill(): void {
+    this.#endLife();
+  }
+
+  #endLife(): void {
     this.#life++;
+    this.openFiles.clear();
   }
 
   /**
@@ -89,7 +96,7 @@ export class SimDisk {
    * got to the disk all the same.
    */
   powerCut(random: SeededRandom, keepChance = random.pick([0, 0.1, 0.5, 0.9, 1])): void {
-    this.#life++;
+    this.#endLife();
     this.tree.loseUnsynced(random, keepChance);
   }
 
@@ -98,6 +105,10 @@ export class SimDisk {
     const node = this.tree.find(filePath);
     if (!(node instanceof SimFile)) throw diskError('ENOENT', 'file', filePath);
     return node;
+  }
+
+  exists(filePath: string): boolean {
+    return this.tree.find(filePath) !== undefined;
   }
 
   /** Paths of all files, sorted. */
@@ -127,7 +138,7 @@ export class SimDisk {
     if (fate.writtenBytes !== undefined) write?.partly(fate.writtenBytes);
     if ('code' in fate) throw diskError(fate.code, name, at);
     if (fate.ends === 'after') run();
-    this.#life++;
+    this.#endLife();
     this.onEnd?.();
     throw new ProcessEnded();
   }
@@ -302,6 +313,7 @@ class OpenSimFile implements DiskFile {
     this.path = path.normalize(at);
     this.#file = file;
     this.#isWritable = isWritable;
+    disk.openFiles.add(this);
   }
 
   read(target: Buffer, targetStart: number, length: number, position: number): Promise<number> {
@@ -352,6 +364,7 @@ class OpenSimFile implements DiskFile {
   close(): Promise<void> {
     return this.#call('close', () => {
       this.#isOpen = false;
+      this.#disk.openFiles.delete(this);
     });
   }
 

@@ -1,7 +1,8 @@
 /**
  * A network in memory: connections are pairs of pipes that carry bytes on the simulated clock, cut
  * into chunks as the seed has it. It implements what tcpTransport does, and can do what a test
- * wants of a network: a peer that takes nothing, one that goes in the middle.
+ * wants of a network: a peer that takes nothing, one that goes in the middle, connections that are
+ * cut, that stall for a while, or that carry nothing any more without either end being told.
  */
 
 import type {
@@ -30,6 +31,11 @@ export class SimulatedNetwork implements Transport {
   readonly options: Required<SimulatedNetworkOptions>;
   private readonly listeners = new Map<number, (connection: TransportConnection) => void>();
   private nextPort = FIRST_FREE_PORT;
+  /** The ends of those who opened them, of all connections that are there. */
+  private readonly opened = new Set<SimulatedConnection>();
+  private stalledUntilMs = 0;
+  /** How often the network was troubled so far. */
+  troubles = 0;
 
   constructor(clock: Clock, random: Random, options: SimulatedNetworkOptions = {}) {
     this.clock = clock;
@@ -55,6 +61,10 @@ export class SimulatedNetwork implements Transport {
     };
   }
 
+  isListening(port: number): boolean {
+    return this.listeners.has(port);
+  }
+
   /** Opens a connection; the client's end. Throws ECONNREFUSED when nobody listens. */
   connect(port: number, fromAddress = '127.0.0.1'): TransportConnection {
     const accept = this.listeners.get(port);
@@ -66,11 +76,41 @@ export class SimulatedNetwork implements Transport {
     const server = new SimulatedConnection(this, '127.0.0.1', port, fromAddress, clientPort);
     client.peer = server;
     server.peer = client;
+    this.opened.add(client);
     this.clock.defer(() => {
       if (this.listeners.has(port)) accept(server);
       else client.destroy();
     });
     return client;
+  }
+
+  /** How long the next chunk takes. */
+  get delayMs(): number {
+    const { latencyMs } = this.options;
+    const stallMs = Math.max(0, this.stalledUntilMs - this.clock.monotonic());
+    return latencyMs === 0 ? stallMs : stallMs + latencyMs * this.random.fraction();
+  }
+
+  /** Nothing arrives anywhere for so long; nothing is lost. */
+  stall(ms: number): void {
+    this.troubles++;
+    this.stalledUntilMs = this.clock.monotonic() + ms;
+  }
+
+  /** Ends those connections that `isHit` says: both ends are told. */
+  cut(isHit: () => boolean): void {
+    this.troubles++;
+    for (const end of [...this.opened]) if (isHit()) end.destroy();
+  }
+
+  /** Loses those connections that `isHit` says: nothing arrives any more, and nobody is told. */
+  lose(isHit: () => boolean): void {
+    this.troubles++;
+    for (const end of this.opened) if (isHit()) end.lose();
+  }
+
+  left(end: SimulatedConnection): void {
+    this.opened.delete(end);
   }
 }
 
@@ -98,6 +138,7 @@ class SimulatedConnection implements TransportConnection {
   private needsDrain = false;
   private ended = false;
   private isGone = false;
+  private isLost = false;
 
   constructor(
     network: SimulatedNetwork,
@@ -111,6 +152,12 @@ class SimulatedConnection implements TransportConnection {
     this.localPort = localPort;
     this.remoteAddress = remoteAddress;
     this.remotePort = remotePort;
+  }
+
+  /** Nothing arrives at either end from now on. */
+  lose(): void {
+    this.isLost = true;
+    if (this.peer !== undefined) this.peer.isLost = true;
   }
 
   start(events: TransportEvents): void {
@@ -149,7 +196,7 @@ class SimulatedConnection implements TransportConnection {
   destroy(): void {
     if (this.isGone) return;
     this.goAway();
-    this.peer?.goAway();
+    if (!this.isLost) this.peer?.goAway();
   }
 
   /** Puts what the window has room for under way. The bytes are copied, as a kernel does it. */
@@ -177,20 +224,20 @@ class SimulatedConnection implements TransportConnection {
 
   /** Gives one chunk to the owner, later, and so on as long as there is something to give. */
   private deliver(): void {
-    if (this.delivering || this.isGone || this.events === undefined) return;
+    if (this.delivering || this.isGone || this.isLost || this.events === undefined) return;
     if (this.paused || (this.incoming.length === 0 && !this.peer?.hasEnded())) return;
     this.delivering = true;
-    const { latencyMs } = this.network.options;
     const arrive = () => {
       this.delivering = false;
       this.arrive();
     };
-    if (latencyMs === 0) this.network.clock.defer(arrive);
-    else this.network.clock.setTimer(latencyMs * this.network.random.fraction(), arrive);
+    const { delayMs } = this.network;
+    if (delayMs === 0) this.network.clock.defer(arrive);
+    else this.network.clock.setTimer(delayMs, arrive);
   }
 
   private arrive(): void {
-    if (this.isGone || this.paused) return;
+    if (this.isGone || this.isLost || this.paused) return;
     const first = this.incoming[0];
     if (first === undefined) {
       if (this.peer?.hasEnded()) this.destroy();
@@ -216,6 +263,7 @@ class SimulatedConnection implements TransportConnection {
   private goAway(): void {
     if (this.isGone) return;
     this.isGone = true;
+    this.network.left(this);
     const entries = this.outgoing.splice(0);
     this.network.clock.defer(() => {
       for (const entry of entries) entry.sent?.();

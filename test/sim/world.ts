@@ -29,6 +29,14 @@ const SHORTEST_WAIT_MS = 0.001;
 
 const CACHED_BYTES = 1024 * 1024;
 
+/** What makes a broker of another kind: one that is wrong on purpose. */
+export interface Tampering {
+  /** Each life's disk, before the broker gets it. */
+  disk?(disk: Disk): Disk;
+  /** What the broker takes for the machine's boot. */
+  readonly bootId?: string;
+}
+
 /** A line that the broker logged as an error. */
 export interface LoggedError {
   readonly text: string;
@@ -46,11 +54,23 @@ export class SimWorld {
   lives = 0;
   /** The disk has failed, or lost what was not synced: the broker may complain of it. */
   hasFaults = false;
+  /** A sync has failed in this life of the broker. */
+  hasSyncFailed = false;
   broker: Broker | undefined;
+  /** What the last life that was stopped in an orderly way had not let go of. */
+  heldAtStop: readonly string[] = [];
+  /** The most memory that any life has counted: in all, and of what is not in segments yet. */
+  readonly peaks = { memoryBytes: 0, storageBytes: 0 };
+  readonly tampering: Tampering;
   readonly #settings: Readonly<Record<string, string>>;
   #life: Life | undefined;
 
-  constructor(seed: number, settings: Readonly<Record<string, string>> = {}) {
+  constructor(
+    seed: number,
+    settings: Readonly<Record<string, string>> = {},
+    tampering: Tampering = {},
+  ) {
+    this.tampering = tampering;
     this.random = new SeededRandom(seed);
     this.network = new SimulatedNetwork(this.clock, this.random.fork(), { latencyMs: 2 });
     this.#settings = settings;
@@ -67,6 +87,7 @@ export class SimWorld {
   async start(): Promise<boolean> {
     const life = new Life(this, ++this.lives);
     this.#life = life;
+    this.hasSyncFailed = false;
     const config = new Config(
       settingsOfProgram({
         listeners: `PLAINTEXT://127.0.0.1:${PORT}`,
@@ -87,6 +108,7 @@ export class SimWorld {
     if (broker === undefined || life === undefined) return false;
     const stopped = await Promise.race([broker.stop().then(() => true), life.ended]);
     if (stopped !== true) return false;
+    this.heldAtStop = life.held();
     this.disk.kill();
     this.#lifeEnded();
     return true;
@@ -96,6 +118,22 @@ export class SimWorld {
   kill(): void {
     this.disk.kill();
     this.#lifeEnded();
+  }
+
+  /** The process ends so many awaits from now, in the middle of whatever it does. */
+  async killAfterAwaits(awaits: number): Promise<void> {
+    const life = this.#life;
+    for (let left = awaits; left > 0; left--) await null;
+    if (this.#life === life) this.kill();
+  }
+
+  /** Looks at the memory that the broker counts. */
+  measure(): void {
+    if (this.broker === undefined) return;
+    const { memory, logs } = this.broker.services;
+    const { tailBytes, queueBytes } = logs.gauges();
+    this.peaks.memoryBytes = Math.max(this.peaks.memoryBytes, memory.usedBytes);
+    this.peaks.storageBytes = Math.max(this.peaks.storageBytes, tailBytes + queueBytes);
   }
 
   /** The machine loses power: what was not synced stays or goes as the seed has it. */
@@ -124,6 +162,7 @@ class Life {
   readonly #startedMs: number;
   readonly #connections = new Set<TransportConnection>();
   readonly #listeners = new Set<TransportListener>();
+  readonly #timers = new Set<Timer>();
   #isAlive = true;
   #end!: () => void;
   readonly ended: Promise<undefined>;
@@ -144,13 +183,31 @@ class Life {
     this.#end();
   }
 
+  /** What is held still: nothing may be when the process has stopped in an orderly way. */
+  held(): string[] {
+    const files = [...this.#world.disk.openFiles].map(({ path }) => `the file ${path}`);
+    const counts = {
+      timers: this.#timers.size,
+      connections: this.#connections.size,
+      listeners: this.#listeners.size,
+    };
+    const others = Object.entries(counts).filter(([, count]) => count > 0);
+    return [...files, ...others.map(([what, count]) => `${count} ${what}`)];
+  }
+
   world(): World {
-    const { disk, random, powerCuts } = this.#world;
+    const { random, powerCuts, tampering } = this.#world;
+    const mounted = this.#world.disk.mount();
+    const disk = tampering.disk?.(mounted) ?? mounted;
     const env = {
       clock: this.#clock(),
-      disk: this.#withProcesses(disk.mount()),
+      disk: this.#withProcesses(disk),
       random: random.fork(),
-      host: { bootId: `boot ${powerCuts}`, hostName: 'machine', processId: this.#number },
+      host: {
+        bootId: tampering.bootId ?? `boot ${powerCuts}`,
+        hostName: 'machine',
+        processId: this.#number,
+      },
       log: this.#log(),
     };
     return {
@@ -194,8 +251,20 @@ class Life {
       now: () => clock.now(),
       monotonic: () => clock.monotonic() - this.#startedMs,
       // Time moves on by a microsecond at least, as the arithmetic of doubles does not see to.
-      setTimer: (delayMs, fire): Timer =>
-        clock.setTimer(Math.max(delayMs, SHORTEST_WAIT_MS), whileAlive(fire)),
+      setTimer: (delayMs, fire): Timer => {
+        const fired = whileAlive(() => {
+          this.#timers.delete(timer);
+          fire();
+        });
+        const set = clock.setTimer(Math.max(delayMs, SHORTEST_WAIT_MS), fired);
+        const cancel = () => {
+          this.#timers.delete(timer);
+          set.cancel();
+        };
+        const timer = { cancel };
+        this.#timers.add(timer);
+        return timer;
+      },
       defer: (run) => clock.defer(whileAlive(run)),
     };
   }
@@ -221,7 +290,11 @@ class Life {
           accept(this.#guard(connection));
         });
         this.#listeners.add(listener);
-        return listener;
+        const close = () => {
+          this.#listeners.delete(listener);
+          return listener.close();
+        };
+        return { host: listener.host, port: listener.port, close };
       },
     };
   }
@@ -239,7 +312,11 @@ class Life {
       localPort: connection.localPort,
       start: (events: TransportEvents) =>
         connection.start({
-          data: (chunk) => whileAlive(() => events.data(chunk)),
+          data: (chunk) =>
+            whileAlive(() => {
+              events.data(chunk);
+              this.#world.measure();
+            }),
           drained: () => whileAlive(() => events.drained()),
           gone: (error) => {
             this.#connections.delete(connection);
