@@ -52,6 +52,11 @@ export class ParkedFetches {
     await Promise.race([Promise.all(openers), this.failed]);
   }
 
+  /** From now on an answer is no failure. */
+  expectAnswers(): void {
+    this.#isClosing = true;
+  }
+
   close(): void {
     this.#isClosing = true;
     for (const socket of this.#sockets) socket.destroy();

@@ -46,6 +46,8 @@ export class SkimmingReader {
   bytes = 0;
   /** Set it, and the reading ends with the answer that is under way. */
   stopped = false;
+  /** The same when so many bytes have come. */
+  stopAfterBytes = Number.POSITIVE_INFINITY;
   readonly #topic: SkimmedTopic;
   readonly #limits: Limits;
   readonly #next: number[];
@@ -162,7 +164,7 @@ export class SkimmingReader {
   }
 
   #answered(): void {
-    if (this.stopped) {
+    if (this.stopped || this.bytes >= this.stopAfterBytes) {
       this.#ended();
       return;
     }
