@@ -1,6 +1,6 @@
 /**
  * CRC-32C (Castagnoli, reflected polynomial 0x82f63b78): the native module where it is installed,
- * else slice-by-8 tables. Source: RFC 3720, appendix B.4.
+ * loaded when there is something to do for it; else slice-by-8 tables. Source: RFC 3720, appendix B.4.
  */
 
 import { createRequire } from 'node:module';
@@ -70,5 +70,19 @@ function loadNative(): Crc32c | undefined {
   }
 }
 
+/** The native module is found and linked in milliseconds, which a start can do without. */
+const FIRST_NATIVE_BYTES = 1024;
+const FIRST_NATIVE_CALLS = 256;
+
+let best: Crc32c | undefined;
+let calls = 0;
+
 /** CRC-32C of the data; `seed` is the sum of what came before. */
-export const crc32c: Crc32c = loadNative() ?? crc32cPortable;
+export function crc32c(data: Buffer, seed = 0): number {
+  if (best !== undefined) return best(data, seed);
+  if (data.length < FIRST_NATIVE_BYTES && ++calls < FIRST_NATIVE_CALLS) {
+    return crc32cPortable(data, seed);
+  }
+  best = loadNative() ?? crc32cPortable;
+  return best(data, seed);
+}

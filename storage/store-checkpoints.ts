@@ -81,7 +81,9 @@ export class StoreCheckpoints {
     for (const [file, offsets] of stored) {
       if ([...offsets.keys()].some((name) => !names.has(name))) await this.#saveShared(file);
     }
-    if (!wasClean) await this.saveAll();
+    // A folder in which nothing was has nothing to find open again.
+    const isAnythingThere = [...this.#logs.values()].some(({ endOffset }) => endOffset > 0);
+    if (!wasClean && isAnythingThere) await this.saveAll();
   }
 
   /** So much of a log has been persisted. */
