@@ -38,7 +38,11 @@ function nameOf(curve: Curve, x: number): string {
   return `${curve.name}=${x}`;
 }
 
-async function measure(plan: Plan, targets: readonly RunningTarget[]): Promise<ScenarioResult[]> {
+async function measure(
+  plan: Plan,
+  targets: readonly RunningTarget[],
+  json: string | undefined,
+): Promise<ScenarioResult[]> {
   const { curve, seconds } = plan;
   const points = curve.points.filter((x) => x >= plan.least && x <= plan.most);
   const opened = await Promise.all(targets.map((target) => curve.open(target)));
@@ -54,7 +58,12 @@ async function measure(plan: Plan, targets: readonly RunningTarget[]): Promise<S
         process.stderr.write(`${name}, ${nameOf(curve, x)}: ${told.join(', ')}\n`);
       }
     }
-    results.push({ name: nameOf(curve, x), about: curve.title, rounds });
+    const result = { name: nameOf(curve, x), about: curve.title, rounds };
+    results.push(result);
+    // Kept at once: a run that is cut short has its points.
+    const { brokers, warmUpSeconds } = plan;
+    const how = { brokers, warmUpSeconds, seconds, rounds: plan.rounds };
+    if (json !== undefined) addRun(json, { machine: describeMachine(), how, results: [result] });
   }
   await Promise.all(opened.map((one) => one.close()));
   return results;
@@ -71,10 +80,7 @@ async function run(plan: Plan, json: string | undefined): Promise<void> {
   try {
     for (const broker of plan.brokers) targets.push(await startTarget(broker));
     for (const target of targets) await warmUp(target, plan.warmUpSeconds, settings, []);
-    const results = await measure(plan, targets);
-    const { brokers, warmUpSeconds, seconds, rounds } = plan;
-    const how = { brokers, warmUpSeconds, seconds, rounds };
-    if (json !== undefined) addRun(json, { machine: describeMachine(), how, results });
+    const results = await measure(plan, targets, json);
     process.stdout.write(`${tableOf(plan.curve, results)}\n`);
   } finally {
     await Promise.all(targets.map((target) => target.stop()));
