@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../storage/env.ts';
 import { CorruptLog } from '../storage/errors.ts';
-import { type CodecJob, type JobResult, runCodecJob } from './codec-job.ts';
+import { type CodecJob, type JobFault, type JobResult, runCodecJob } from './codec-job.ts';
 import { decompressedBatchBytes } from './validation-rules.ts';
 
 export interface Codecs {
@@ -48,6 +48,8 @@ export interface WorkerCodecsOptions {
   readonly idleMs?: number;
 }
 
+/** What nearly all batches stay below when they are decompressed. */
+const ORDINARY_BYTES = 16 * 1024 * 1024;
 const DEFAULT_WORKERS = 2;
 const DEFAULT_IDLE_MS = 30_000;
 /** Records become some times their size: what a running job is counted as. */
@@ -75,6 +77,8 @@ export class WorkerCodecs implements Codecs {
   readonly #threads = new Set<Thread>();
   /** Each holds a frame that the connection's limits have admitted: bounded by those. */
   readonly #waiting: Waiting[] = [];
+  /** The end of the large jobs so far. */
+  #large: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: WorkerCodecsOptions) {
@@ -88,7 +92,23 @@ export class WorkerCodecs implements Codecs {
     return this.#threads.size;
   }
 
-  run<J extends CodecJob>(job: J): Promise<JobResult<J>> {
+  /**
+   * Output of ordinary size is made in any thread. What turns out to be larger is begun anew, one
+   * such job at a time, so that bombs do not take the memory of all threads at once.
+   */
+  async run<J extends CodecJob>(job: J): Promise<JobResult<J>> {
+    if (job.kind === 'compress' || job.maxBytes <= ORDINARY_BYTES) return this.#enqueue(job);
+    const result = await this.#enqueue({ ...job, maxBytes: ORDINARY_BYTES });
+    if (!isTooLarge(result)) return result;
+    const large = this.#large.then(() => this.#enqueue(job));
+    this.#large = large.then(
+      () => {},
+      () => {},
+    );
+    return large;
+  }
+
+  #enqueue<J extends CodecJob>(job: J): Promise<JobResult<J>> {
     if (this.#closed) return Promise.reject(new Error('the codec threads have been stopped'));
     const { promise, resolve, reject } = withResolvers<JobResult<J>>();
     this.#waiting.push({ job, resolve: resolve as (result: unknown) => void, reject });
@@ -144,10 +164,21 @@ export class WorkerCodecs implements Codecs {
     const finished = this.#settle(thread);
     if ('error' in reply) finished?.reject(reply.error);
     else finished?.resolve(reply.result);
+    const wasLarge = finished !== undefined && finished.job.maxBytes > ORDINARY_BYTES;
+    if (wasLarge && finished.job.kind !== 'compress') this.#end(thread);
     this.#startNext();
-    if (thread.current !== undefined) return;
+    if (thread.current !== undefined || !this.#threads.has(thread)) return;
     thread.worker.unref();
     thread.idle = this.#clock.setTimer(this.#idleMs, () => void thread.worker.terminate());
+  }
+
+  /**
+   * Lets a thread go whose memory has grown: much of it, that of zstd's WebAssembly above all, would
+   * stay as long as the thread does.
+   */
+  #end(thread: Thread): void {
+    this.#threads.delete(thread);
+    void thread.worker.terminate();
   }
 
   /** A thread has ended: what it was doing fails, the others' work goes on in new ones. */
@@ -176,6 +207,10 @@ export class InlineCodecs implements Codecs {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function isTooLarge(result: unknown): boolean {
+  return (result as Partial<JobFault>).fault === 'too large';
 }
 
 function expectedBytes(job: CodecJob): number {

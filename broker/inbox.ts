@@ -13,6 +13,8 @@ import { FRAME_FLOOR_BYTES, type FrameReader, type MemoryBudget } from './memory
 const FRAME_ALLOWANCE_MS = 30_000;
 /** The allowance when memory is short: others wait for what this frame holds. */
 const SHORT_ALLOWANCE_MS = 5_000;
+/** The allowance of the one frame that is read on while others wait for their turn. */
+const FAVOURED_ALLOWANCE_MS = 1_000;
 const FRAME_BYTES_PER_MS = 32;
 
 export class Inbox implements FrameReader {
@@ -83,8 +85,7 @@ export class Inbox implements FrameReader {
   /** Whether a frame has begun and does not come at the least rate. */
   isSlow(nowMs: number): boolean {
     if (this.comingBytes === 0 || !this.wantsMore) return false;
-    const allowanceMs = this.memory.isShort ? SHORT_ALLOWANCE_MS : FRAME_ALLOWANCE_MS;
-    const allowedMs = allowanceMs + this.measuredBytes / FRAME_BYTES_PER_MS;
+    const allowedMs = this.allowanceMs() + this.measuredBytes / FRAME_BYTES_PER_MS;
     return nowMs - this.measuredSinceMs > allowedMs;
   }
 
@@ -116,12 +117,20 @@ export class Inbox implements FrameReader {
     this.memory.take('frames', frameBytes);
   }
 
-  /** Counts what has come of a large frame, and asks whether more may. */
+  /**
+   * Counts what has come of a large frame, and asks whether more may. Of which little has come
+   * holds little, and is not asked for: who only announces much takes nobody's turn.
+   */
   private countComing(): void {
     const { receivedBytes } = this.framer;
     this.memory.take('frames', receivedBytes - this.countedBytes);
     this.countedBytes = receivedBytes;
-    this.isWaiting = !this.memory.mayReadOn(this);
+    this.isWaiting = receivedBytes > FRAME_FLOOR_BYTES && !this.memory.mayReadOn(this);
+  }
+
+  private allowanceMs(): number {
+    if (this.memory.holdsUpOthers(this)) return FAVOURED_ALLOWANCE_MS;
+    return this.memory.isShort ? SHORT_ALLOWANCE_MS : FRAME_ALLOWANCE_MS;
   }
 
   private endComing(): void {

@@ -5,8 +5,8 @@
  * coming, those that have come, so that who only announces much holds nothing.
  *
  * Over the limit, sockets with a large frame are not read on until there is room. It cannot come to
- * a deadlock: a frame up to `FRAME_FLOOR_BYTES` never waits, so heartbeats, commits and fetches go
- * on; one of the large frames is favoured and read to its end, whatever the budget says; and what
+ * a deadlock: a frame up to `FRAME_FLOOR_BYTES`, and so much of a larger one, never waits, so heartbeats,
+ * commits and fetches go on; one of the large frames is favoured and read to its end, whatever the budget says; and what
  * the broker does of itself (flushing, answering, internal topics) is counted where it can be but
  * never waits here. The bound is therefore the limit, plus one frame, plus a chunk or a small frame
  * for each connection.
@@ -64,6 +64,11 @@ export class MemoryBudget {
   /** Somebody waits, or will soon: who holds memory for nothing should let it go. */
   get isShort(): boolean {
     return this.waiters.size > 0 || this.usedBytes > SHORT_ABOVE * this.limitBytes;
+  }
+
+  /** Whether a reader has the turn that others wait for. */
+  holdsUpOthers(reader: FrameReader): boolean {
+    return this.favoured === reader && this.waiters.size > 0;
   }
 
   bytesOf(user: MemoryUser): number {

@@ -64,9 +64,14 @@ function compressGzip(data: Buffer, level: number = constants.Z_DEFAULT_COMPRESS
   return gzipSync(data, { level });
 }
 
+/** Pieces in which gzip gives its output; thousands of small ones would not leave the heap again. */
+const SMALL_CHUNK_BYTES = 16 * 1024;
+const LARGE_CHUNK_BYTES = 1024 * 1024;
+
 function decompressGzip(data: Buffer, maxBytes: number): Buffer {
   try {
-    return gunzipSync(data, { maxOutputLength: maxBytes });
+    const chunkSize = Math.min(Math.max(data.length, SMALL_CHUNK_BYTES), LARGE_CHUNK_BYTES);
+    return gunzipSync(data, { maxOutputLength: maxBytes, chunkSize });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
       throw new DecompressionLimit('gzip', maxBytes);

@@ -27,6 +27,9 @@ const STORED_BIT = 0x8000_0000;
 /** A match can be lengthened by at most 255 bytes for each byte that says so. */
 const MAX_RATIO = 255;
 
+/** Few steps: what the output has grown out of is garbage for a while. */
+const GROWTH = 4;
+
 const BLOCK_BYTES = 0x1_0000;
 const BLOCK_SIZE_CODE = 4 << 4;
 const HASH_BITS = 14;
@@ -130,7 +133,7 @@ function readStored(data: Buffer, at: number, end: number, output: Output): void
 function reserve(output: Output, bytes: number): void {
   const wanted = Math.min(output.length + bytes, output.maxBytes);
   if (wanted <= output.buffer.length) return;
-  const size = Math.min(Math.max(wanted, output.buffer.length * 2), output.maxBytes);
+  const size = Math.min(Math.max(wanted, output.buffer.length * GROWTH), output.maxBytes);
   const larger = Buffer.allocUnsafe(size);
   output.buffer.copy(larger, 0, 0, output.length);
   output.buffer = larger;

@@ -72,7 +72,11 @@ function asBuffer(bytes: Uint8Array): Buffer {
 function decompressFrames(data: Buffer, maxBytes: number, decompress: DecompressFrame): Buffer {
   const parts: Buffer[] = [];
   let left = maxBytes;
-  for (const frame of zstdFrames(data)) {
+  const frames = zstdFrames(data);
+  let promisedBytes = 0;
+  for (const { contentBytes } of frames) promisedBytes += contentBytes ?? 0;
+  if (promisedBytes > maxBytes) throw new DecompressionLimit('zstd', maxBytes);
+  for (const frame of frames) {
     if (frame.contentBytes !== undefined && frame.contentBytes > left) {
       throw new DecompressionLimit('zstd', maxBytes);
     }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { CheckJob, DecompressJob } from '../../broker/codec-job.ts';
 import { InlineCodecs, type JobMemory, WorkerCodecs } from '../../broker/codec-pool.ts';
@@ -119,6 +120,23 @@ t.test('many jobs share two threads, each gets its own answer', async (t) => {
   t.equal(codecs.threadCount, 2);
   t.equal(memory.bytes, 0, 'all memory was given back');
   t.ok(memory.most > 0);
+});
+
+t.test('what becomes large is made one at a time, in a thread that ends with it', async (t) => {
+  const codecs = new WorkerCodecs({ clock: new ManualClock() });
+  t.teardown(() => codecs.close());
+  // So much of it does not compress that the rest may.
+  const data = Buffer.concat([randomBytes(300_000), Buffer.alloc(17 * MIB)]);
+  const [first, second] = [await decompressJob(1, data), await decompressJob(4, data)];
+  const results = await Promise.all([codecs.run(first), codecs.run(second), codecs.run(first)]);
+  for (const result of results) {
+    t.equal('payload' in result && result.payload.length, data.length);
+  }
+  const bomb = await decompressJob(1, Buffer.alloc(65 * MIB));
+  t.match(await codecs.run(bomb), { fault: 'too large' });
+  await until(() => codecs.threadCount <= 1);
+  const small = await codecs.run(await decompressJob(2, Buffer.from('small')));
+  t.equal('payload' in small && small.payload.length, 5);
 });
 
 t.test('a thread without work ends, the next job starts another', async (t) => {

@@ -231,6 +231,43 @@ t.test('when memory is short, a frame that does not come on is closed for sooner
   await server.stop(1000);
 });
 
+t.test('frames that come byte by byte take nobody’s turn when memory is short', async (t) => {
+  const { connect, server, metrics, memory } = await startServer(() => OK);
+  const large = paddedHeartbeat(1, 'large', 1_000_000);
+  const drippers = Array.from({ length: 20 }, () => connect());
+  for (const dripper of drippers) dripper.send(large.subarray(0, 100));
+  await until(() => metrics.gauge('connections').read() === 20);
+  memory.take('reads', memory.limitBytes);
+  await settle();
+  for (const dripper of drippers) dripper.send(large.subarray(100, 101));
+  await settle();
+  const honest = connect();
+  honest.send(large);
+  await until(() => honest.frames.length === 1);
+  t.equal(metrics.gauge('connections_waiting_for_memory').read(), 0);
+  memory.give('reads', memory.limitBytes);
+  await server.stop(10);
+});
+
+t.test('whose turn it is to be read must send, while others wait for theirs', async (t) => {
+  const { connect, server, metrics, memory } = await startServer(() => OK);
+  const large = paddedHeartbeat(1, 'large', 1_000_000);
+  memory.take('reads', memory.limitBytes);
+  const [favoured, other] = [connect(), connect()];
+  favoured.send(large.subarray(0, 100_000));
+  await until(() => memory.bytesOf('frames') > 90_000);
+  server.checkTimes(systemClock.monotonic() + 4_000);
+  await settle();
+  t.notOk(favoured.closed, 'nobody waits');
+  other.send(large);
+  await until(() => metrics.gauge('connections_waiting_for_memory').read() === 1);
+  server.checkTimes(systemClock.monotonic() + 1_000 + 100_000 / 32 + 500);
+  await until(() => favoured.closed && other.frames.length === 1);
+  t.equal(metrics.counter('connections_closed_total', 'frame_slow').read(), 1);
+  memory.give('reads', memory.limitBytes);
+  await server.stop(10);
+});
+
 t.test('a connection that goes while it waits for memory leaves nothing behind', async (t) => {
   const { connect, server, metrics, memory } = await startServer(() => NO_RESPONSE);
   memory.take('reads', memory.limitBytes);

@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-for tool in java mvn; do
+for tool in java mvn gcc; do
   command -v "$tool" >/dev/null || {
-    echo "test:interop: $tool is missing: Java 17 or newer and Maven are needed" >&2
+    echo "test:interop: $tool is missing: Java 17 or newer, Maven and gcc are needed" >&2
     exit 1
   }
 done
