@@ -35,6 +35,8 @@ export class FilterBuilder {
   readonly #waiting = new Set<SegmentFilter>();
   #current: SegmentFilter | undefined;
   #working: Promise<void> | undefined;
+  /** Ends the pause between two readings before its time. */
+  #endPause: () => void = () => {};
   /** The reading that goes on at present. */
   #reading: Promise<void> = Promise.resolve();
 
@@ -57,6 +59,7 @@ export class FilterBuilder {
     for (const filter of filters) this.#waiting.delete(filter);
     if (this.#current === undefined || !filters.includes(this.#current)) return;
     this.#current.abandon();
+    this.#endPause();
     await this.#reading;
   }
 
@@ -89,9 +92,19 @@ export class FilterBuilder {
       // Nothing sound is left; what is damaged is noted in the segment, which is then not believed.
       if (next === from) break;
       from = next;
-      await new Promise<void>((resolve) => this.#clock.setTimer(PAUSE_MS, resolve));
+      if (from < end) await this.#pause();
     }
     if (finish() && segment.isClosed) await segmentFilter.store();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(PAUSE_MS, resolve);
+      this.#endPause = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   /** Adds the keys of some batches from an offset on; gives the offset to go on from. */

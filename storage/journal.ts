@@ -10,7 +10,7 @@
  * resumes it. A failed fsync ends it: nothing is acknowledged as durable after that.
  */
 
-import type { Env } from './env.ts';
+import type { Env, Timer } from './env.ts';
 import { LogFailed } from './errors.ts';
 import { encodeGroup, GROUP_ALIGNMENT, type JournalEntry } from './journal-format.ts';
 import { JournalSeries, type LogJournalFile } from './journal-series.ts';
@@ -45,6 +45,9 @@ export class Journal {
   #stalled: Error | undefined;
   #dead: Error | undefined;
   #isClosed = false;
+  /** While nothing can be written: the next try, and the one that goes on. */
+  #nextProbe: Timer | undefined;
+  #probing: Promise<void> = Promise.resolve();
 
   /** Sequence and file number must be above all that are in the folder. */
   constructor(env: Env, options: JournalOptions, nextSequence: number, nextFileNumber: number) {
@@ -253,8 +256,9 @@ export class Journal {
   }
 
   #probeLater(): void {
-    this.#env.clock.setTimer(PROBE_MS, () => {
-      this.#probe().catch((error: Error) => {
+    if (this.#isClosed) return;
+    this.#nextProbe = this.#env.clock.setTimer(PROBE_MS, () => {
+      this.#probing = this.#probe().catch((error: Error) => {
         this.#env.log.debug({ err: error }, 'the journal still cannot be written');
         this.#probeLater();
       });
@@ -288,6 +292,9 @@ export class Journal {
   /** Ends the journal. `isEmpty`: everything is persisted, so what the files hold is made void. */
   async close(isEmpty: boolean): Promise<void> {
     this.#isClosed = true;
+    // Nothing may be written when the folder is another broker's.
+    this.#nextProbe?.cancel();
+    await this.#probing;
     await this.#preparing;
     await this.#writing;
     await this.#sync.end();

@@ -13,12 +13,21 @@ export function diskError(code: string, call: string, path: string): Error {
   return Object.assign(error, { code, errno: -1, syscall: call, path });
 }
 
+/** The same bytes, with room for so many. */
+function withRoom(bytes: Buffer, sizeBytes: number): Buffer {
+  if (sizeBytes <= bytes.length) return bytes;
+  const grown = Buffer.alloc(Math.max(sizeBytes, bytes.length * 2, SECTOR_BYTES));
+  bytes.copy(grown);
+  return grown;
+}
+
 export class SimFile {
   readonly inode: number;
   modifiedMs = 0;
   #bytes = Buffer.alloc(0);
   #sizeBytes = 0;
   #durable = Buffer.alloc(0);
+  #durableBytes = 0;
   readonly #dirty = new Set<number>();
 
   constructor(inode: number) {
@@ -35,11 +44,7 @@ export class SimFile {
 
   write(source: Buffer, position: number): void {
     const end = position + source.length;
-    if (end > this.#bytes.length) {
-      const grown = Buffer.alloc(Math.max(end, this.#bytes.length * 2, SECTOR_BYTES));
-      this.#bytes.copy(grown, 0, 0, this.#sizeBytes);
-      this.#bytes = grown;
-    }
+    this.#bytes = withRoom(this.#bytes, end);
     source.copy(this.#bytes, position);
     this.#markDirty(Math.min(position, this.#sizeBytes), end);
     this.#sizeBytes = Math.max(this.#sizeBytes, end);
@@ -55,8 +60,17 @@ export class SimFile {
     this.#sizeBytes = sizeBytes;
   }
 
+  /** What has changed since the last sync gets to the disk, but for what a failed one has lost. */
   sync(): void {
-    this.#durable = Buffer.from(this.contents);
+    const size = this.#sizeBytes;
+    this.#durable = withRoom(this.#durable, size);
+    for (const sector of this.#dirty) {
+      const start = sector * SECTOR_BYTES;
+      if (start < size)
+        this.#bytes.copy(this.#durable, start, start, Math.min(start + SECTOR_BYTES, size));
+    }
+    if (size < this.#durableBytes) this.#durable.fill(0, size, this.#durableBytes);
+    this.#durableBytes = size;
     this.#dirty.clear();
   }
 
@@ -68,9 +82,9 @@ export class SimFile {
   /** What a power cut leaves: each sector that was not synced is the old one or the new one. */
   loseUnsynced(random: SeededRandom, keepChance: number): void {
     const isNewSize = random.chance(keepChance);
-    const size = this.#dirty.size > 0 && isNewSize ? this.#sizeBytes : this.#durable.length;
+    const size = this.#dirty.size > 0 && isNewSize ? this.#sizeBytes : this.#durableBytes;
     const left = Buffer.alloc(size);
-    this.#durable.copy(left);
+    this.#durable.copy(left, 0, 0, Math.min(size, this.#durableBytes));
     for (const sector of [...this.#dirty].sort((a, b) => a - b)) {
       const start = sector * SECTOR_BYTES;
       if (random.chance(keepChance) && start < size) {
@@ -81,14 +95,15 @@ export class SimFile {
     }
     this.#bytes = Buffer.from(left);
     this.#sizeBytes = size;
-    this.#durable = Buffer.from(left);
+    this.#durable = left;
+    this.#durableBytes = size;
     this.#dirty.clear();
   }
 
   /** Damages what is on the disk, as rot does: also what was synced. */
   flip(position: number, mask: number): void {
     this.#bytes[position]! ^= mask;
-    if (position < this.#durable.length) this.#durable[position]! ^= mask;
+    if (position < this.#durableBytes) this.#durable[position]! ^= mask;
   }
 
   #markDirty(start: number, end: number): void {

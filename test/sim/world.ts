@@ -289,7 +289,9 @@ class Life {
           this.#connections.add(connection);
           accept(this.#guard(connection));
         });
-        this.#listeners.add(listener);
+        // The process may have ended meanwhile.
+        if (!this.#isAlive) await listener.close();
+        else this.#listeners.add(listener);
         const close = () => {
           this.#listeners.delete(listener);
           return listener.close();

@@ -201,6 +201,19 @@ t.test('a full disk refuses what was not written, reads go on, writing resumes',
   await world.stop();
 });
 
+t.test('a stop while the disk is full leaves nothing that would write later', async (t) => {
+  const world = new StoreWorld();
+  await world.start();
+  const before = world.clock.pendingTimers;
+  world.disk.onCall = ({ name }: DiskCall) => (name === 'write' ? { code: 'ENOSPC' } : undefined);
+  world.append(3);
+  await t.rejects(world.reached('durable', 3), LogFailed);
+  t.ok(world.clock.pendingTimers > before, 'the journal will try again');
+  world.disk.onCall = undefined;
+  await world.clock.run(world.store.close());
+  t.equal(world.clock.pendingTimers, 0);
+});
+
 t.test('after a failed sync of the journal nothing is acknowledged, and reads go on', async (t) => {
   const world = new StoreWorld();
   await world.start();

@@ -22,18 +22,22 @@ const FILES = /\.(log|index|timeindex|snapshot)$|-checkpoint$/;
 class PatientReader extends Reader {
   /** Offsets that were refused. */
   refused = 0;
+  #isRefused = false;
 
-  async readTo(end: number): Promise<void> {
-    while (this.position < end) await this.until(() => this.#poll());
+  /** Goes on at the next of these records where it is refused. */
+  async readTo(end: number, records: readonly Seen[]): Promise<void> {
+    while (this.position < end) {
+      await this.until(() => this.#poll());
+      if (!this.#isRefused) continue;
+      this.refused++;
+      this.position = records.find(({ offset }) => offset > this.position)?.offset ?? end;
+    }
   }
 
   async #poll(): Promise<true | undefined> {
     const answer = await this.fetch();
-    if (answer.errorCode === ErrorCode.CORRUPT_MESSAGE) {
-      this.refused++;
-      this.position++;
-      return true;
-    }
+    this.#isRefused = answer.errorCode === ErrorCode.CORRUPT_MESSAGE;
+    if (this.#isRefused) return true;
     if (answer.errorCode !== 0) return this.isToRepeat(answer.errorCode, 'a fetch');
     const lawful = { gaps: true, control: true };
     const taken = await takeBatches(answer.records ?? Buffer.alloc(0), this.position, lawful);
@@ -115,7 +119,7 @@ export async function checkRot(
   for (const log of logs) {
     const reader = new PatientReader(run, `patient-${nameOf(log.place)}`, log.place);
     reader.position = await admin.offset(log.place, EARLIEST);
-    await reader.readTo(await admin.offset(log.place, LATEST));
+    await reader.readTo(await admin.offset(log.place, LATEST), log.records);
     reader.leave();
     history.note(reader.name, `read ${reader.taken.length}, refused ${reader.refused} offsets`);
     compare(history, log, reader.taken, hits.get(nameOf(log.place)) ?? 0);
