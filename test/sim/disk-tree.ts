@@ -24,9 +24,9 @@ function withRoom(bytes: Buffer, sizeBytes: number): Buffer {
 export class SimFile {
   readonly inode: number;
   modifiedMs = 0;
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
   #sizeBytes = 0;
-  #durable = Buffer.alloc(0);
+  #durable: Buffer = Buffer.alloc(0);
   #durableBytes = 0;
   readonly #dirty = new Set<number>();
 

@@ -95,6 +95,8 @@ function settingsOf(random: SeededRandom): Record<string, string> {
     'produce.hold.max.ms': random.pick(['1000', '30000']),
     'log.retention.check.interval.ms': '1000',
     'log.cleaner.backoff.ms': random.pick(['500', '4000']),
+    'log.cleaner.dedupe.buffer.size': '2097152',
+    'log.cleaner.io.buffer.size': '65536',
     'log.segment.delete.delay.ms': random.pick(['1000', '60000']),
     'log.flush.offset.checkpoint.interval.ms': random.pick(['2000', '60000']),
     'producer.id.expiration.ms': random.pick(['600000', '86400000']),
