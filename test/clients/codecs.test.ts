@@ -3,39 +3,15 @@
  * kafkajs with its plug-ins, and @platformatic/kafka, each reading what the other wrote.
  */
 
-import * as zstd from '@bokuweb/zstd-wasm';
-import { lz4Compress, lz4Decompress } from '@platformatic/wasm-utils';
-import kafkajs from 'kafkajs';
-import SnappyCodec from 'kafkajs-snappy';
 import t, { type Test } from 'tap';
 import { newTopic, producerOf, readAll } from './kafkajs-client.ts';
+import { codecs } from './kafkajs-codecs.ts';
 import { take, textConsumer, textProducer } from './platformatic-client.ts';
 import { compressionsAlgorithms } from './platformatic-release.ts';
 import { kafkaFor, startTestBroker } from './test-broker.ts';
 
-const { CompressionCodecs, CompressionTypes } = kafkajs;
-
-CompressionCodecs[CompressionTypes.Snappy] = SnappyCodec;
-CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async (encoder: { buffer: Buffer }) => lz4Compress(encoder.buffer),
-  decompress: async (buffer: Buffer) => lz4Decompress(buffer),
-});
-await zstd.init();
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder: { buffer: Buffer }) => Buffer.from(zstd.compress(encoder.buffer)),
-  decompress: async (buffer: Buffer) => Buffer.from(zstd.decompress(buffer)),
-});
-
 const broker = await startTestBroker(t);
 const kafka = kafkaFor(broker);
-
-const codecs = [
-  { name: 'none', type: CompressionTypes.None },
-  { name: 'gzip', type: CompressionTypes.GZIP },
-  { name: 'snappy', type: CompressionTypes.Snappy },
-  { name: 'lz4', type: CompressionTypes.LZ4 },
-  { name: 'zstd', type: CompressionTypes.ZSTD },
-] as const;
 
 /** More than one block of each codec, with parts that repeat and parts that do not. */
 const texts = Array.from({ length: 200 }, (_, index) =>

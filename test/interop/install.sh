@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the interop suite needs beside Node: Apache Kafka's broker and its command line tools.
+# Installs what the interop suite needs beside Node: Apache Kafka's broker and its command line tools,
+# and the clients of other languages, each with its toolchain. What is missing is a failure.
 # The tools are of the newest release whose artifact was to be had when the suite was written.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,3 +14,6 @@ done
 benchmarks/peers/install-kafka.sh .dev/kafka
 KAFKA_ARTIFACT=kafka-tools KAFKA_RELEASE=4.3.0 benchmarks/peers/install-kafka.sh .dev/kafka-tools
 test/interop/install/java.sh
+test/interop/install/kcat.sh
+test/interop/install/go.sh
+test/interop/install/python.sh
