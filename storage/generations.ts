@@ -17,6 +17,7 @@ import { CorruptLog } from './errors.ts';
 import type { LocatedName } from './located.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
+import { SparseMap } from './sparse.ts';
 
 export const GENERATIONS_FILE = 'tailrace-generations';
 const GENERATION_BYTES = 8;
@@ -34,7 +35,7 @@ export class Generations {
   /** The side file has forgotten all that has left. */
   #isStored = true;
   /** Whose files have their names for static servers; see LocatedLinks. */
-  readonly #linked = new Map<string, Promise<void>>();
+  readonly #linked = new SparseMap<string, Promise<void>>();
 
   constructor(list: SegmentList) {
     this.#list = list;

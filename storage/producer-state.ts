@@ -32,6 +32,7 @@ import {
   type ProducerEntry,
   setEpoch,
 } from './producer-entry.ts';
+import { SparseMap } from './sparse.ts';
 
 export { BATCHES_KEPT, type BatchMetadata, type ProducerEntry } from './producer-entry.ts';
 
@@ -71,14 +72,14 @@ export const DEFAULT_MAX_PRODUCERS = 10_000;
 export class ProducerStates {
   readonly #options: ProducerStatesOptions;
   /** In the order in which they were last heard of. */
-  readonly #producers = new Map<number, ProducerEntry>();
+  readonly #producers = new SparseMap<number, ProducerEntry>();
   /** First offset to producer id; in offset order, since transactions start in log order. */
-  readonly #open = new Map<number, number>();
+  readonly #open = new SparseMap<number, number>();
   /** Transactions whose marker may not be durable yet: they hold readers back as open ones do. */
   #completed: CompletedTransaction[] = [];
   #endOffset: number;
   /** By producer id. */
-  #refused = new Map<number, Refusal>();
+  #refused = new SparseMap<number, Refusal>();
 
   constructor(
     endOffset = 0,

@@ -10,12 +10,13 @@ import { SIDE_SUFFIXES } from './log-folder.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
 import { DELETED_SUFFIX, deletedFolderName, LOG_SUFFIX } from './segment-names.ts';
+import { SparseSet } from './sparse.ts';
 
 export class SegmentRemover {
   readonly #list: SegmentList;
-  readonly #timers = new Set<Timer>();
+  readonly #timers = new SparseSet<Timer>();
   /** Names of deleted logs that are still there. */
-  readonly #names = new Set<string>();
+  readonly #names = new SparseSet<string>();
 
   constructor(list: SegmentList) {
     this.#list = list;

@@ -11,6 +11,7 @@ import { Segment } from './segment.ts';
 import { type BatchExtent, SegmentIndexes } from './segment-indexes.ts';
 import type { SegmentList } from './segment-list.ts';
 import { RunCursor } from './slice-builder.ts';
+import { SparseMap, SparseSet } from './sparse.ts';
 import type { AbortedTxn } from './txn-index.ts';
 
 export class SegmentWriter {
@@ -18,9 +19,9 @@ export class SegmentWriter {
   failure: Error | undefined;
   readonly #list: SegmentList;
   /** Segments with bytes that were not synced; their files stay open. */
-  readonly #dirty = new Map<Segment, DiskFile>();
+  readonly #dirty = new SparseMap<Segment, DiskFile>();
   /** Segments with aborted transactions that no file has yet. */
-  readonly #withNewTxns = new Set<Segment>();
+  readonly #withNewTxns = new SparseSet<Segment>();
   #isFolderSynced: boolean;
   #areNamesSynced = true;
 

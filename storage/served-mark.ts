@@ -4,6 +4,8 @@
  * fetch that goes on waiting) no longer does.
  */
 
+import { SparseSet } from './sparse.ts';
+
 /** Bytes that were read and are still held. */
 export interface HeldSlice {
   readonly nextOffset: number;
@@ -11,7 +13,7 @@ export interface HeldSlice {
 
 export class ServedMark {
   #served = 0;
-  readonly #held = new Set<HeldSlice>();
+  readonly #held = new SparseSet<HeldSlice>();
 
   /** Offset after the last one that was, or may yet be, given to somebody. */
   get offset(): number {
