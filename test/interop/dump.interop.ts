@@ -9,6 +9,7 @@ import fse from 'fs-extra';
 import t from 'tap';
 import { Broker } from '../../broker/index.ts';
 import { complaints, dumpLogSegments } from './kafka-tools.ts';
+import { fillSecurity } from './security-workload.ts';
 import { CODECS, Workload } from './workload.ts';
 
 const dataDir = await fse.mkdtemp(join(tmpdir(), 'tailrace-interop-'));
@@ -26,6 +27,7 @@ await workload.create(['plain', ...codecTopics]);
 await workload.fillPlain('plain');
 for (const codec of CODECS) await workload.fillCompressed(`codec-${codec}`, codec);
 await workload.commit('plain');
+await fillSecurity(broker);
 await broker.stop();
 
 /** The files of all logs with one of the suffixes, of topics that a pattern names. */
@@ -83,4 +85,13 @@ t.test('the metadata, its log and its snapshot', async (t) => {
   t.same(complaints(dumped), []);
   t.match(dumped.out, '"type":"TOPIC_RECORD"');
   t.match(dumped.out, 'SnapshotFooter');
+  for (const type of [
+    'CLIENT_QUOTA_RECORD',
+    'USER_SCRAM_CREDENTIAL_RECORD',
+    'REMOVE_USER_SCRAM_CREDENTIAL_RECORD',
+    'ACCESS_CONTROL_ENTRY_RECORD',
+    'REMOVE_ACCESS_CONTROL_ENTRY_RECORD',
+  ]) {
+    t.match(dumped.out, `"type":"${type}"`);
+  }
 });
