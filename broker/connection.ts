@@ -27,10 +27,6 @@ import type { Metrics, Series } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import type { TransportConnection, TransportEvents } from './transport.ts';
 
-/** Answers that wait, for the socket or for one before them, beyond which nothing is started. */
-const UNSENT_ANSWERS_BYTES = 4 * 1024 * 1024;
-/** Time for the first whole frame: who connects has something to say. */
-const FIRST_FRAME_MS = 10_000;
 /** Time for a closing connection's last answers to be made and taken. */
 const ENDING_MS = 5_000;
 
@@ -69,6 +65,10 @@ export interface ConnectionShared {
   readonly metrics: Metrics;
   readonly log: LimitedLog;
   readonly maxInFlight: number;
+  /** Answers that wait, for the socket or for one before them, beyond which nothing is started. */
+  readonly maxUnsentBytes: number;
+  /** Time for the first whole frame: who connects has something to say. */
+  readonly firstRequestMaxMs: number;
   readonly maxFrameBytes: number;
   /** The connection is gone. */
   readonly forget: (connection: Connection) => void;
@@ -167,7 +167,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     if (this.inbox.isSlow(nowMs)) this.abandon('frame_slow');
     else if (this.outbox.isDeaf(nowMs)) this.abandon('deaf');
     else if (this.inFlight.length > 0 || this.inbox.waitsForMemory) return;
-    else if (this.framesRead === 0 && nowMs - this.openedMs > FIRST_FRAME_MS) {
+    else if (this.framesRead === 0 && nowMs - this.openedMs > this.shared.firstRequestMaxMs) {
       this.abandon('first_frame_late');
     } else if (maxIdleMs >= 0 && nowMs - this.activeMs > maxIdleMs) this.abandon('idle');
   }
@@ -212,8 +212,13 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     this.pumping = true;
     try {
       while (this.endingSinceMs === undefined && !this.isClosed) {
+        const isNew = this.next === undefined;
         this.next ??= this.takeRequest();
-        if (this.next === undefined || !this.mayStart(this.next)) break;
+        if (this.next === undefined) break;
+        if (!this.mayStart(this.next)) {
+          if (isNew) this.countHeld();
+          break;
+        }
         const exchange = this.next;
         this.next = undefined;
         this.startRequest(exchange);
@@ -243,9 +248,19 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     if (this.ordering || outbox.blocked) return false;
     if (inFlight.length === 0) return true;
     if (inFlight.length >= this.shared.maxInFlight) return false;
-    if (outbox.unsentBytes > UNSENT_ANSWERS_BYTES) return false;
+    if (outbox.unsentBytes > this.shared.maxUnsentBytes) return false;
     const { api } = exchange;
     return api.oneAtATime !== true || !inFlight.some((other) => other.api === api);
+  }
+
+  /** A request was held by a limit of the connection; counted once for each. */
+  private countHeld(): void {
+    const { maxInFlight, maxUnsentBytes, metrics } = this.shared;
+    if (this.inFlight.length >= maxInFlight) {
+      metrics.counter('requests_held_total', 'in_flight').add();
+    } else if (this.outbox.unsentBytes > maxUnsentBytes) {
+      metrics.counter('requests_held_total', 'answers').add();
+    }
   }
 
   /** Throws MalformedFrame when the request cannot be decoded. */

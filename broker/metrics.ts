@@ -112,6 +112,11 @@ export const METRICS = {
     labels: ['api'],
     also: 'kafka_network_requestmetrics_totaltime_seconds',
   }),
+  requests_held_total: counter(
+    'count',
+    'Requests that had to wait for others of their connection, by the limit that was reached.',
+    { labels: ['limit'] },
+  ),
   requests_in_flight: gauge('count', 'Requests started and not yet answered.'),
   client_telemetry_instances: gauge('count', 'Clients that have asked which metrics are wanted.'),
   client_telemetry_pushes_total: counter('count', 'Pushes of metrics taken from clients.'),

@@ -5,6 +5,7 @@
 
 import type { Timer } from '../storage/env.ts';
 import type { AnyApi } from './api.ts';
+import { parseAddressLimits } from './config/address-limits.ts';
 import { isUnspecified, type Listener } from './config.ts';
 import { Connection, type ConnectionShared } from './connection.ts';
 import { Dispatcher } from './dispatch.ts';
@@ -35,6 +36,8 @@ export class Server {
   private readonly listeners: TransportListener[] = [];
   private readonly connections = new Set<Connection>();
   private readonly countByAddress = new Map<string, number>();
+  private overridesText = '';
+  private addressLimits: ReadonlyMap<string, number> = new Map();
   private lastId = 0;
   private check: Timer | undefined;
   private stopping = false;
@@ -61,6 +64,8 @@ export class Server {
       metrics,
       log: this.log,
       maxInFlight: config.get('max.inflight.requests.per.connection'),
+      maxUnsentBytes: config.get('max.unsent.answer.bytes.per.connection'),
+      firstRequestMaxMs: config.get('connections.first.request.max.ms'),
       maxFrameBytes: config.get('socket.request.max.bytes'),
       forget: (connection) => this.forget(connection),
     };
@@ -138,7 +143,18 @@ export class Server {
     if (this.connections.size >= config.get('max.connections')) return 'max.connections';
     if (this.connections.size >= this.mostConnections) return 'descriptors';
     const fromThere = this.countByAddress.get(address) ?? 0;
-    return fromThere >= config.get('max.connections.per.ip') ? 'max.connections.per.ip' : undefined;
+    const most = this.overrides().get(address) ?? config.get('max.connections.per.ip');
+    return fromThere >= most ? 'max.connections.per.ip' : undefined;
+  }
+
+  /** Limits of single addresses, read anew when the configuration has changed. */
+  private overrides(): ReadonlyMap<string, number> {
+    const text = this.services.config.get('max.connections.per.ip.overrides');
+    if (text !== this.overridesText) {
+      this.addressLimits = parseAddressLimits(text);
+      this.overridesText = text;
+    }
+    return this.addressLimits;
   }
 
   private forget(connection: Connection): void {

@@ -107,7 +107,6 @@ export const kafkaOnlyNames: ReadonlySet<string> = new Set([
   'log.dir.failure.timeout.ms',
   'log.flush.start.offset.checkpoint.interval.ms',
   'max.connection.creation.rate',
-  'max.connections.per.ip.overrides',
   'metadata.log.dir',
   'metadata.log.max.snapshot.interval.ms',
   'metadata.log.segment.ms',

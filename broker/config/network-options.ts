@@ -1,5 +1,6 @@
 /** Broker options of listeners, connections, identity, memory; Kafka's names unless `own`. */
 
+import { addressLimitsFault } from './address-limits.ts';
 import {
   bool,
   choice,
@@ -61,6 +62,18 @@ export const networkOptions = {
     dynamic: 'cluster-wide',
     doc: 'The largest number of connections at a time from one address.',
   }),
+  'max.connections.per.ip.overrides': text('', {
+    dynamic: 'cluster-wide',
+    fault: addressLimitsFault,
+    doc:
+      'Other limits than max.connections.per.ip for single addresses, as 127.0.0.1:200 separated ' +
+      'by commas. Host names are not looked up.',
+  }),
+  'connections.first.request.max.ms': long(10000, {
+    own: true,
+    min: 1,
+    doc: 'A connection on which no whole request has come after so long is closed.',
+  }),
   'connections.max.idle.ms': long(600000, {
     doc: 'A connection on which nothing happens for so long is closed; a negative value never.',
   }),
@@ -70,6 +83,13 @@ export const networkOptions = {
     doc:
       'How many requests of one connection may be in work at a time. Answers leave in the order ' +
       'of the requests whatever the value.',
+  }),
+  'max.unsent.answer.bytes.per.connection': int(4194304, {
+    own: true,
+    min: 1,
+    doc:
+      'With more bytes of answers waiting on a connection, for its client to take them or for an ' +
+      'earlier answer, none of its further requests is started.',
   }),
   'memory.max.bytes': long(268435456, {
     own: true,

@@ -1,5 +1,7 @@
 import t from 'tap';
 import { NO_RESPONSE } from '../../broker/api.ts';
+import { parseAddressLimits } from '../../broker/config/address-limits.ts';
+import { Config } from '../../broker/config.ts';
 import { systemClock } from '../../broker/main.ts';
 import { FRAME_FLOOR_BYTES } from '../../broker/memory-budget.ts';
 import { ErrorCode } from '../../protocol/errors.ts';
@@ -61,6 +63,72 @@ t.test('connections above max.connections.per.ip are refused for that address al
   const later = connect('10.0.0.1');
   later.heartbeat(1, 'x');
   await until(() => later.frames.length === 1);
+  await server.stop(1000);
+});
+
+t.test('single addresses may have more or fewer connections than others', async (t) => {
+  const { connect, server, metrics } = await startServer(() => OK, {
+    settings: {
+      'max.connections.per.ip': '1',
+      'max.connections.per.ip.overrides': '10.0.0.1:2, 10.0.0.3:0',
+    },
+  });
+  const allowed = [connect('10.0.0.1'), connect('10.0.0.1'), connect('10.0.0.2')];
+  const refused = [connect('10.0.0.1'), connect('10.0.0.2'), connect('10.0.0.3')];
+  await until(() => refused.every((client) => client.closed));
+  for (const client of allowed) {
+    client.heartbeat(1, 'x');
+    await until(() => client.frames.length === 1);
+  }
+  t.equal(metrics.counter('connections_refused_total', 'max.connections.per.ip').read(), 3);
+  await server.stop(1000);
+});
+
+t.test('an override that is no address and number is refused', async (t) => {
+  for (const value of ['somewhere:5', '10.0.0.1', '10.0.0.1:-1', '10.0.0.1:x']) {
+    const setting = { name: 'max.connections.per.ip.overrides', value, origin: 'test' };
+    t.throws(
+      () => new Config([{ ...setting, kind: 'flag' }]),
+      { message: /max.connections.per.ip.overrides/ },
+      value,
+    );
+  }
+  const limits = parseAddressLimits('10.0.0.1:7,FE80::1:9');
+  t.same([limits.get('10.0.0.1'), limits.get('fe80::1')], [7, 9]);
+});
+
+t.test('a request beyond those in flight waits, and is counted', async (t) => {
+  const wait = deferred<typeof OK>();
+  const { connect, server, metrics } = await startServer(() => wait.promise, {
+    settings: { 'max.inflight.requests.per.connection': '2' },
+  });
+  const held = () => metrics.counter('requests_held_total', 'in_flight').read();
+  const client = connect();
+  for (let i = 1; i <= 2; i++) client.heartbeat(i, 'x');
+  await until(() => metrics.gauge('requests_in_flight').read() === 2);
+  await settle();
+  t.equal(held(), 0, 'two may be');
+  client.heartbeat(3, 'x');
+  await until(() => held() === 1);
+  await settle();
+  t.equal(metrics.counter('requests_total', 'Heartbeat').read(), 2, 'the third has not started');
+  wait.resolve(OK);
+  await until(() => client.frames.length === 3);
+  t.equal(held(), 1);
+  await server.stop(1000);
+});
+
+t.test('the time for the first request is a configuration', async (t) => {
+  const { connect, server } = await startServer(() => OK, {
+    settings: { 'connections.first.request.max.ms': '2000' },
+  });
+  const silent = connect();
+  await settle();
+  server.checkTimes(systemClock.monotonic() + 1_000);
+  await settle();
+  t.notOk(silent.closed);
+  server.checkTimes(systemClock.monotonic() + 3_000);
+  await until(() => silent.closed);
   await server.stop(1000);
 });
 
