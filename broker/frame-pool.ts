@@ -7,8 +7,8 @@
 
 import { BufferPool } from '../storage/buffer-pool.ts';
 
-/** Free frames kept. */
-const KEEP_BYTES = 16 * 1024 * 1024;
+/** Free frames kept, while they are needed now and then: what some dozen of large requests take. */
+const KEEP_BYTES = 64 * 1024 * 1024;
 const SMALLEST_FRAME_BYTES = 256;
 
 export class FramePool {

@@ -1,7 +1,9 @@
 /**
  * Sealed chunks on their way to segments, of a fixed size in bytes: when it is full the sources are
- * held back, internal ones only when a reserve is used up too. Partitions are persisted in the order
- * in which they came, a few at once, each with all its sealed chunks in one write.
+ * held back, internal ones only when a reserve is used up too. Partitions are written in the order
+ * in which they came, a few at once, each with all its sealed chunks in one write, and then synced,
+ * a few at once too. While one is being synced its next chunks are written already, so that who
+ * waits for the write alone does not wait for the disk, and a sync covers all that came meanwhile.
  *
  * Only sealed chunks count, and draining needs nothing that a source could hold, so the queue always
  * empties; open chunks are sealed by age, size, memory or journal pressure.
@@ -13,8 +15,12 @@ import type { Chunk } from './memory-tail.ts';
 
 /** A log whose chunks are persisted. */
 export interface FlushTarget {
-  /** Persists the chunks, oldest first, and takes them out of memory. */
-  persist(chunks: readonly Chunk[]): Promise<void>;
+  /** Writes the chunks, oldest first, to the segments; again when it failed. */
+  write(chunks: readonly Chunk[]): Promise<void>;
+  /** Makes chunks that were written durable, oldest first, and takes them out of memory. */
+  sync(chunks: readonly Chunk[]): Promise<void>;
+  /** Whether chunks may be written while those before them are being synced. */
+  readonly overlapsSync: boolean;
   /** Set when the log takes nothing any more; its chunks stay where they are. */
   readonly failure: Error | undefined;
 }
@@ -28,8 +34,10 @@ export interface FlushQueueOptions {
   readonly isBlocked: () => boolean;
 }
 
-/** Most that is persisted of one log in one write. */
+/** Most that is written of one log in one write. */
 const RUN_MAX_BYTES = 8 * 1024 * 1024;
+/** A log that has so much unsynced is written to again after its sync: others share the disk. */
+const UNSYNCED_MAX_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 500;
 /** Logs persisted at once before a stop, when there are no clients to be disturbed. */
 const LAST_PARALLELISM = 16;
@@ -42,22 +50,56 @@ interface Held {
   readonly timer: Timer;
 }
 
+/** What there is of one log; what is being written or synced stands in neither list. */
 interface Waiting {
+  readonly target: FlushTarget;
+  /** To be written, oldest first. */
   readonly chunks: Chunk[];
-  isBusy: boolean;
+  /** Written and to be synced, oldest first. */
+  readonly written: Chunk[];
+  /** Bytes written and not synced. */
+  unsyncedBytes: number;
+  isUrgent: boolean;
+  isWriting: boolean;
+  isSyncing: boolean;
+  /** Stands in a list of the stage. */
+  isListed: { write: boolean; sync: boolean };
+}
+
+/** Logs that wait for one of the two stages, and how many are in it. */
+class Stage {
+  #urgent: Waiting[] = [];
+  #ready: Waiting[] = [];
+  readonly #name: 'write' | 'sync';
+  running = 0;
+
+  constructor(name: 'write' | 'sync') {
+    this.#name = name;
+  }
+
+  add(waiting: Waiting): void {
+    if (waiting.isListed[this.#name]) return;
+    waiting.isListed[this.#name] = true;
+    (waiting.isUrgent ? this.#urgent : this.#ready).push(waiting);
+  }
+
+  next(): Waiting | undefined {
+    const waiting = this.#urgent.shift() ?? this.#ready.shift();
+    if (waiting !== undefined) waiting.isListed[this.#name] = false;
+    return waiting;
+  }
 }
 
 export class FlushQueue {
   readonly #env: Env;
   readonly #options: FlushQueueOptions;
   readonly #waiting = new Map<FlushTarget, Waiting>();
-  #urgent: FlushTarget[] = [];
-  #ready: FlushTarget[] = [];
+  readonly #writes = new Stage('write');
+  readonly #syncs = new Stage('sync');
   readonly #held: Held[] = [];
   #idle: (() => void)[] = [];
   #bytes = 0;
   #chunks = 0;
-  #running = 0;
   #parallelism: number;
   #failing: Error | undefined;
   /** Persisting failed and has not succeeded since. */
@@ -100,11 +142,12 @@ export class FlushQueue {
     this.#chunks++;
     let waiting = this.#waiting.get(target);
     if (waiting === undefined) {
-      waiting = { chunks: [], isBusy: false };
+      waiting = newWaiting(target);
       this.#waiting.set(target, waiting);
     }
     waiting.chunks.push(chunk);
-    if (!waiting.isBusy) (urgent ? this.#urgent : this.#ready).push(target);
+    if (urgent) waiting.isUrgent = true;
+    this.#list(waiting);
     this.#run();
   }
 
@@ -112,10 +155,14 @@ export class FlushQueue {
   forget(target: FlushTarget): void {
     const waiting = this.#waiting.get(target);
     if (waiting === undefined) return;
-    for (const chunk of waiting.chunks) this.#discount(chunk.heldBytes);
-    waiting.chunks.length = 0;
-    if (!waiting.isBusy) this.#waiting.delete(target);
+    this.#drop(waiting);
+    if (!waiting.isWriting && !waiting.isSyncing) this.#waiting.delete(target);
     this.wake();
+  }
+
+  #drop(waiting: Waiting): void {
+    for (const chunk of waiting.chunks.splice(0)) this.#discount(chunk.heldBytes);
+    for (const chunk of waiting.written.splice(0)) this.#discount(chunk.heldBytes);
   }
 
   #discount(bytes: number): void {
@@ -186,7 +233,8 @@ export class FlushQueue {
   }
 
   #isIdle(): boolean {
-    return this.#running === 0 && (this.#chunks === 0 || this.#failing !== undefined);
+    const isAtRest = this.#writes.running === 0 && this.#syncs.running === 0;
+    return isAtRest && (this.#chunks === 0 || this.#failing !== undefined);
   }
 
   /** Ends the retries. */
@@ -194,55 +242,85 @@ export class FlushQueue {
     this.#retry?.cancel();
   }
 
+  /** Puts a log where it can go on. */
+  #list(waiting: Waiting): void {
+    const { target, chunks, written, unsyncedBytes, isWriting, isSyncing } = waiting;
+    if (written.length > 0 && !isSyncing) this.#syncs.add(waiting);
+    if (chunks.length === 0 || isWriting) return;
+    const limit = target.overlapsSync ? UNSYNCED_MAX_BYTES : 1;
+    if (unsyncedBytes < limit) this.#writes.add(waiting);
+  }
+
   #run(): void {
     if (this.#failing !== undefined) return;
-    while (this.#running < this.#parallelism) {
-      const target = this.#urgent.shift() ?? this.#ready.shift();
-      if (target === undefined) return;
-      const waiting = this.#waiting.get(target);
-      if (waiting === undefined || waiting.isBusy || waiting.chunks.length === 0) continue;
-      waiting.isBusy = true;
-      this.#running++;
-      this.#persist(target, waiting).catch((error: Error) => {
-        this.#env.log.error({ err: error }, 'the flush queue failed');
-      });
+    const started = (error: Error) => this.#env.log.error({ err: error }, 'the flush queue failed');
+    while (this.#syncs.running < this.#parallelism) {
+      const waiting = this.#syncs.next();
+      if (waiting === undefined) break;
+      if (waiting.isSyncing || waiting.written.length === 0) continue;
+      this.#sync(waiting).catch(started);
+    }
+    while (this.#writes.running < this.#parallelism) {
+      const waiting = this.#writes.next();
+      if (waiting === undefined) break;
+      if (waiting.isWriting || waiting.chunks.length === 0) continue;
+      this.#write(waiting).catch(started);
     }
   }
 
-  async #persist(target: FlushTarget, waiting: Waiting): Promise<void> {
+  async #write(waiting: Waiting): Promise<void> {
     const run = takeRun(waiting.chunks);
-    const bytes = run.map((chunk) => chunk.heldBytes);
+    const bytes = runBytes(run);
+    waiting.isWriting = true;
+    waiting.unsyncedBytes += bytes;
+    this.#writes.running++;
     try {
-      await target.persist(run);
-      for (const held of bytes) this.#discount(held);
+      await waiting.target.write(run);
+      waiting.written.push(...run);
+    } catch (error) {
+      waiting.unsyncedBytes -= bytes;
+      waiting.chunks.unshift(...run);
+      this.#stageFailed(error as Error, waiting);
+    }
+    waiting.isWriting = false;
+    this.#writes.running--;
+    this.#goOn(waiting);
+  }
+
+  async #sync(waiting: Waiting): Promise<void> {
+    const run = waiting.written.splice(0);
+    const bytes = runBytes(run);
+    const heldBytes = run.map((chunk) => chunk.heldBytes);
+    waiting.isSyncing = true;
+    this.#syncs.running++;
+    try {
+      await waiting.target.sync(run);
+      for (const held of heldBytes) this.#discount(held);
+      waiting.unsyncedBytes -= bytes;
       this.#hasFailed = false;
     } catch (error) {
-      this.#persistFailed(target, waiting, run, bytes, error as Error);
+      waiting.written.unshift(...run);
+      this.#stageFailed(error as Error, waiting);
     }
-    waiting.isBusy = false;
-    this.#running--;
-    if (waiting.chunks.length > 0) this.#ready.push(target);
-    else this.#waiting.delete(target);
+    waiting.isSyncing = false;
+    this.#syncs.running--;
+    this.#goOn(waiting);
+  }
+
+  #goOn(waiting: Waiting): void {
+    if (waiting.target.failure !== undefined) this.#drop(waiting);
+    const { chunks, written, isWriting, isSyncing } = waiting;
+    if (chunks.length === 0 && written.length === 0) {
+      waiting.isUrgent = false;
+      if (!isWriting && !isSyncing) this.#waiting.delete(waiting.target);
+    } else this.#list(waiting);
     this.#run();
     this.wake();
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #persistFailed(
-    target: FlushTarget,
-    waiting: Waiting,
-    run: readonly Chunk[],
-    bytes: readonly number[],
-    error: Error,
-  ): void {
-    if (target.failure !== undefined) {
-      for (const held of bytes) this.#discount(held);
-      for (const chunk of waiting.chunks) this.#discount(chunk.heldBytes);
-      waiting.chunks.length = 0;
-      return;
-    }
-    waiting.chunks.unshift(...run);
-    if (this.#failing !== undefined) return;
+  #stageFailed(error: Error, { target }: Waiting): void {
+    if (target.failure !== undefined || this.#failing !== undefined) return;
     const { log } = this.#env;
     if (this.#hasFailed) log.debug({ err: error }, 'chunks still cannot be persisted');
     else log.error({ err: error }, 'chunks cannot be persisted; sources are refused');
@@ -255,6 +333,25 @@ export class FlushQueue {
       this.wake();
     });
   }
+}
+
+function newWaiting(target: FlushTarget): Waiting {
+  return {
+    target,
+    chunks: [],
+    written: [],
+    unsyncedBytes: 0,
+    isUrgent: false,
+    isWriting: false,
+    isSyncing: false,
+    isListed: { write: false, sync: false },
+  };
+}
+
+function runBytes(run: readonly Chunk[]): number {
+  let bytes = 0;
+  for (const chunk of run) bytes += chunk.sizeBytes;
+  return bytes;
 }
 
 function takeRun(chunks: Chunk[]): Chunk[] {

@@ -1,7 +1,7 @@
 /**
- * Brings a log's sealed chunks to its segments: written in order, synced, and only then told to the
- * log, which lets them leave memory. A run that failed comes again with the same chunks; what of it
- * the segments have already is passed over.
+ * Brings a log's sealed chunks to its segments in two stages: written in order, then synced, and only
+ * then told to the log, which lets them leave memory. A run that failed comes again with the same
+ * chunks; what of it the segments have already is passed over.
  */
 
 import { readBatchHeader } from '../protocol/record-batch.ts';
@@ -30,7 +30,8 @@ export class LogPersister {
   readonly #log: PersistedLog;
   readonly #tail: MemoryTail;
   #compactor: TailCompactor | undefined;
-  #persisting: Promise<void> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> = Promise.resolve();
 
   constructor(path: WritePath, log: PersistedLog, tail: MemoryTail) {
     this.#path = path;
@@ -39,39 +40,57 @@ export class LogPersister {
   }
 
   /** See FlushTarget. */
-  persist(chunks: readonly Chunk[]): Promise<void> {
-    const persisting = this.#persist(chunks);
-    this.#persisting = persisting.catch(() => {
+  write(chunks: readonly Chunk[]): Promise<void> {
+    const writing = this.#guard(() => this.#write(chunks));
+    this.#writing = writing.catch(() => {
       // Told to the queue, which asked for it; this copy is only waited for.
     });
-    return persisting;
+    return writing;
+  }
+
+  /** See FlushTarget. */
+  sync(chunks: readonly Chunk[]): Promise<void> {
+    const syncing = this.#guard(() => this.#sync(chunks));
+    this.#syncing = syncing.catch(() => {
+      // As above.
+    });
+    return syncing;
   }
 
   /** Resolves when nothing is being persisted. */
-  settled(): Promise<void> {
-    return this.#persisting;
+  async settled(): Promise<void> {
+    await Promise.all([this.#writing, this.#syncing]);
   }
 
-  async #persist(chunks: readonly Chunk[]): Promise<void> {
+  async #guard(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      const { failure } = this.#log.segments;
+      if (failure !== undefined) this.#log.fail(failure);
+      throw error;
+    }
+  }
+
+  async #write(chunks: readonly Chunk[]): Promise<void> {
+    const { segments } = this.#log;
+    // The producers' state is that of all batches, also of those of which nothing is left.
+    const aborted = chunks.map((chunk) => this.#abortedIn(chunk));
+    await this.#compact(chunks);
+    for (const [index, { batches }] of chunks.entries()) {
+      await segments.append(joinBatches(batches), batches, aborted[index]);
+    }
+    this.#log.onSegmentsWrote(chunks.at(-1)!.endOffset);
+  }
+
+  async #sync(chunks: readonly Chunk[]): Promise<void> {
     const { segments, epochs } = this.#log;
     const { clock } = this.#path.env;
     const end = chunks.at(-1)!.endOffset;
-    try {
-      // The producers' state is that of all batches, also of those of which nothing is left.
-      const aborted = chunks.map((chunk) => this.#abortedIn(chunk));
-      await this.#compact(chunks);
-      for (const [index, { batches }] of chunks.entries()) {
-        await segments.append(joinBatches(batches), batches, aborted[index]);
-      }
-      this.#log.onSegmentsWrote(end);
-      const started = clock.monotonic();
-      await segments.sync();
-      await epochs.save(end);
-      this.#path.onSegmentSync(clock.monotonic() - started);
-    } catch (error) {
-      if (segments.failure !== undefined) this.#log.fail(segments.failure);
-      throw error;
-    }
+    const started = clock.monotonic();
+    await segments.sync();
+    await epochs.save(end);
+    this.#path.onSegmentSync(clock.monotonic() - started);
     const { failure } = this.#log;
     if (failure instanceof LogDeleted) throw failure;
     this.#log.onPersisted(chunks, end);

@@ -355,8 +355,17 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
 
   // Persisting.
 
-  persist(chunks: readonly Chunk[]): Promise<void> {
-    return this.#persister.persist(chunks);
+  write(chunks: readonly Chunk[]): Promise<void> {
+    return this.#persister.write(chunks);
+  }
+
+  sync(chunks: readonly Chunk[]): Promise<void> {
+    return this.#persister.sync(chunks);
+  }
+
+  /** Compaction in memory looks at what is persisted and at what waits, and at nothing in between. */
+  get overlapsSync(): boolean {
+    return !this.#options.compactsTail;
   }
 
   /** The segments have all below an offset, not synced yet. */

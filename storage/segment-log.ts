@@ -192,8 +192,13 @@ export class SegmentLog {
     );
   }
 
-  /** Makes everything that was appended durable, names too. */
+  /**
+   * Makes everything that was appended durable, names too. Where the active segment's file is all
+   * there is to be synced, what is appended next does not wait for it.
+   */
   sync(): Promise<void> {
+    const beside = this.failure === undefined && !this.#isRemoved && this.#writer.syncBeside();
+    if (beside) return this.#guard('sync', () => beside);
     return this.#queue.run(() => this.#guard('sync', () => this.#writer.sync()));
   }
 

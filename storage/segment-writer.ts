@@ -1,6 +1,7 @@
 /**
  * Writes to the segments of one log: appends, rolls and syncs, and knows what was not synced yet
- * and whether the log still takes anything. Its calls come one after the other.
+ * and whether the log still takes anything. Its calls come one after the other, but for
+ * `syncBeside`.
  */
 
 import path from 'node:path';
@@ -24,6 +25,8 @@ export class SegmentWriter {
   readonly #withNewTxns = new SparseSet<Segment>();
   #isFolderSynced: boolean;
   #areNamesSynced = true;
+  /** A sync beside the appends. */
+  #overlapping: Promise<void> | undefined;
 
   constructor(list: SegmentList) {
     this.#list = list;
@@ -52,6 +55,8 @@ export class SegmentWriter {
       for (const batch of taken) bytes += batch.sizeBytes;
       await this.#pin(segment);
       await segment.write(run.take(bytes), taken, (error) => this.fail('cut', error));
+      // A sync that began meanwhile took it for clean.
+      await this.#pin(segment);
       next += count;
       // Not at the end of the run: what comes next may fail, and this is not written again.
       const { nextOffset } = segment;
@@ -98,6 +103,7 @@ export class SegmentWriter {
   async roll(baseOffset: number): Promise<void> {
     const active = this.#list.active;
     if (active !== undefined && active.baseOffset === baseOffset) return;
+    await this.#overlapping;
     if (active !== undefined) {
       (await active.indexes()).seal();
       await active.storeIndexes(true);
@@ -163,11 +169,35 @@ export class SegmentWriter {
 
   /** Lets go of the files. */
   async stop(): Promise<void> {
+    await this.#overlapping?.catch(() => {
+      // Told to who asked for it, and kept as the log's failure.
+    });
     for (const segment of [...this.#dirty.keys()]) this.#unpin(segment);
     await this.#list.context.files.settled();
   }
 
+  /**
+   * Syncs the active segment while appends to it go on, when nothing else needs a sync; else gives
+   * undefined, and `sync` must follow. What is being appended meanwhile is not covered.
+   */
+  syncBeside(): Promise<void> | undefined {
+    const { active } = this.#list;
+    const file = active && this.#dirty.get(active);
+    const isPlain = this.#dirty.size === 1 && this.#withNewTxns.size === 0 && this.#areNamesSynced;
+    if (active === undefined || file === undefined || !isPlain) return undefined;
+    if (!this.#isFolderSynced || this.#overlapping !== undefined) return undefined;
+    // Its pin passes to this sync.
+    this.#dirty.delete(active);
+    const syncing = this.#final(file.sync()).finally(() => {
+      this.#overlapping = undefined;
+      this.#list.context.files.release(active.file);
+    });
+    this.#overlapping = syncing;
+    return syncing;
+  }
+
   async sync(): Promise<void> {
+    await this.#overlapping;
     for (const segment of [...this.#dirty.keys()]) await this.#syncSegment(segment);
     for (const segment of this.#withNewTxns) {
       await segment.storeTxns();

@@ -4,17 +4,34 @@ import { HoldTimeout, LogFailed } from '../../storage/errors.ts';
 import { FlushQueue, type FlushTarget } from '../../storage/flush-queue.ts';
 import { Chunk } from '../../storage/memory-tail.ts';
 
-/** A log whose persisting ends when the test says so. */
+/** A log whose writes end when the test says so; its syncs too where that is asked for. */
 class Target implements FlushTarget {
   failure: Error | undefined;
+  overlapsSync = true;
+  holdsSyncs = false;
   readonly runs: number[] = [];
+  readonly syncs: number[] = [];
   #settle: ((error?: Error) => void)[] = [];
 
-  persist(chunks: readonly Chunk[]): Promise<void> {
+  write(chunks: readonly Chunk[]): Promise<void> {
     this.runs.push(chunks.length);
+    return this.#held();
+  }
+
+  sync(chunks: readonly Chunk[]): Promise<void> {
+    this.syncs.push(chunks.length);
+    return this.holdsSyncs ? this.#held() : Promise.resolve();
+  }
+
+  #held(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#settle.push((error) => (error === undefined ? resolve() : reject(error)));
     });
+  }
+
+  /** What ends the writes and syncs that are held, in the order in which they began. */
+  takeSettlers(): ((error?: Error) => void)[] {
+    return this.#settle.splice(0);
   }
 
   async settle(error?: Error): Promise<void> {
@@ -172,4 +189,71 @@ t.test('what else is short holds clients back and not internal sources', async (
   queue.wake();
   await held;
   t.equal(queue.held, 0);
+});
+
+t.test(
+  'a log is written to while it is synced, and its next sync covers all of that',
+  async (t) => {
+    const queue = setUp();
+    const log = new Target();
+    log.holdsSyncs = true;
+    queue.push(log, chunkOf(10), true);
+    await log.settle();
+    t.same(log.syncs, [1]);
+    queue.push(log, chunkOf(10), true);
+    const [syncDone, ...later] = log.takeSettlers();
+    t.same(log.runs, [1, 1], 'written beside the sync');
+    later[0]!();
+    await turn();
+    queue.push(log, chunkOf(10), true);
+    t.same(log.runs, [1, 1, 1]);
+    log.takeSettlers()[0]!();
+    await turn();
+    t.same(log.syncs, [1], 'one sync at a time');
+    t.equal(queue.sizeBytes, 30, 'what is not synced counts');
+    syncDone!();
+    await turn();
+    t.same(log.syncs, [1, 2]);
+    await log.settle();
+    t.equal(queue.sizeBytes, 0);
+    await queue.drained();
+  },
+);
+
+t.test('a log that may not be written to beside its sync is not', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  log.holdsSyncs = true;
+  log.overlapsSync = false;
+  queue.push(log, chunkOf(10), false);
+  await log.settle();
+  queue.push(log, chunkOf(10), false);
+  t.same([log.runs, log.syncs], [[1], [1]]);
+  await log.settle();
+  t.same(log.runs, [1, 1]);
+  await log.settle();
+  await log.settle();
+  await queue.drained();
+});
+
+t.test('a sync that failed for a while comes again with all that was written since', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  log.holdsSyncs = true;
+  queue.push(log, chunkOf(10), false);
+  await log.settle();
+  queue.push(log, chunkOf(10), false);
+  const [syncDone, writeDone] = log.takeSettlers();
+  syncDone!(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+  await turn();
+  t.ok(queue.failure instanceof LogFailed);
+  writeDone!();
+  await turn();
+  t.same(log.syncs, [1], 'nothing is begun while persisting fails');
+  const alive = setInterval(() => {}, 1000);
+  while (log.syncs.length < 2) await turn();
+  clearInterval(alive);
+  t.same(log.syncs, [1, 2]);
+  await log.settle();
+  t.equal(queue.sizeBytes, 0);
 });

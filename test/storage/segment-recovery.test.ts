@@ -267,6 +267,35 @@ t.test('what is above the recovery point is written and synced again', async (t)
   t.ok((await contentsOf(last)).equals(Buffer.concat(batches)), 'the pages were not only clean');
 });
 
+t.test('what is appended beside a sync is not lost, whenever the sync begins', async (t) => {
+  for (const segmentBytes of [OPTIONS.segmentBytes, 400]) {
+    // At which call of the append the sync begins; 0: before it.
+    for (const call of [0, 1, 2, 3]) {
+      const batches = batchesFrom(0, 12);
+      const world = new World();
+      world.options = { ...OPTIONS, segmentBytes };
+      const log = await world.create();
+      await append(log, batches.slice(0, 3));
+      await log.sync();
+      await append(log, batches.slice(3, 6));
+      let calls = 0;
+      const syncs = call === 0 ? [log.sync()] : [];
+      world.disk.onCall = () => {
+        if (++calls === call) syncs.push(log.sync());
+        return undefined;
+      };
+      await append(log, batches.slice(6));
+      world.disk.onCall = undefined;
+      await Promise.all(syncs);
+      await log.sync();
+      world.disk.powerCut(world.random, 0);
+      const left = await world.open({ ...POWER_LOST, recoveryPoint: 6 });
+      const isWhole = (await contentsOf(left)).equals(Buffer.concat(batches));
+      t.ok(isWhole, `call ${call}, segments of ${segmentBytes} bytes`);
+    }
+  }
+});
+
 t.test('recovery starts at the recovery point and says how far it is', async (t) => {
   const batches = batchesFrom(0, 200);
   const world = await written(batches);
