@@ -34,6 +34,7 @@ export class JavaProcess {
   readonly #ended: Promise<number | null>;
   #out = '';
   #err = '';
+  #hasEnded = false;
 
   constructor(mainClass: string, words: readonly string[], options: JavaOptions = {}) {
     if (!existsSync(join(FOLDER, 'libs'))) throw new Error('run test/interop/install.sh first');
@@ -54,6 +55,7 @@ export class JavaProcess {
       child.once('error', reject);
       child.once('close', (code) => {
         process.off('exit', kill);
+        this.#hasEnded = true;
         resolve(code);
       });
     });
@@ -68,6 +70,10 @@ export class JavaProcess {
 
   get err(): string {
     return this.#err.replace(/^(SLF4J|.*StatusLogger).*\n/gm, '');
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** Writes a line to its input. */
@@ -88,12 +94,9 @@ export class JavaProcess {
   /** Resolves when its output satisfies a condition; throws when it ends before that. */
   async until(isThere: (out: string) => boolean, limitMs = LIMIT_MS): Promise<void> {
     const deadline = performance.now() + limitMs;
-    let hasEnded = false;
-    void this.#ended.then(() => {
-      hasEnded = true;
-    });
     while (!isThere(this.#out)) {
-      if (hasEnded) throw new Error(`${this.#name} ended: ${this.err}${this.#out.slice(-2000)}`);
+      if (this.#hasEnded)
+        throw new Error(`${this.#name} ended: ${this.err}${this.#out.slice(-2000)}`);
       if (performance.now() > deadline) {
         this.kill('SIGKILL');
         throw new Error(`${this.#name} says too little: ${this.err}${this.#out.slice(-2000)}`);

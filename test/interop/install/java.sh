@@ -22,12 +22,25 @@ is_stale() {
   [ "$(cat "$target.sum" 2>/dev/null)" != "$sum" ] && echo "$sum" >"$target.sum.new"
 }
 
+# $1: where jars go; $2: the pom that names them.
+install_jars() {
+  is_stale "$1" "$2" || return 0
+  rm -rf "$1"
+  mvn -q -B -f "$2" dependency:copy-dependencies -DoutputDirectory="$PWD/$1" -DincludeScope=runtime
+  mv "$1.sum.new" "$1.sum"
+}
+
 mkdir -p "$folder"
-if is_stale "$folder/libs" "$sources/pom.xml"; then
-  rm -rf "$folder/libs"
-  mvn -q -B -f "$sources/pom.xml" dependency:copy-dependencies \
-    -DoutputDirectory="$PWD/$folder/libs" -DincludeScope=runtime
-  mv "$folder/libs.sum.new" "$folder/libs.sum"
+install_jars "$folder/libs" "$sources/pom.xml"
+install_jars "$folder/connect" "$sources/connect/pom.xml"
+# A schema registry that keeps itself in a topic, whole: the newest release for Java 17.
+registry=io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all
+if [ "$(cat "$folder/registry/VERSION" 2>/dev/null)" != "$registry" ]; then
+  rm -rf "$folder/registry"
+  mkdir -p "$folder/registry"
+  # Maven leaves a mark of its own where it runs.
+  (cd "$folder/registry" && mvn -q -B dependency:unpack -Dartifact="$registry" -DoutputDirectory="$PWD")
+  echo "$registry" >"$folder/registry/VERSION"
 fi
 mapfile -t programs < <(find "$sources/src" -name '*.java' | sort)
 if is_stale "$folder/classes" "$sources/pom.xml" "${programs[@]}"; then
