@@ -24,6 +24,11 @@ const metadata = { request: MetadataRequest, response: MetadataResponse, version
 export const LATEST = -1;
 export const EARLIEST = -2;
 
+/** Reads all that there is, where retention goes on, too. */
+class Auditor extends Reader {
+  override readonly mayBeOvertaken = true;
+}
+
 /** Asks and does what administrators do, until it is done. */
 export class Administrator extends Worker {
   /** Creates a topic; done also when an attempt before had got through. */
@@ -83,13 +88,14 @@ export class Administrator extends Worker {
   /** Reads a partition from its start and holds it against what was sent, acknowledged and seen. */
   async audit(place: Place): Promise<WholeLog> {
     const { shared, world, history } = this;
-    const start = await this.offset(place, EARLIEST);
+    const reader = new Auditor(shared, `auditor-${nameOf(place)}`, place);
+    reader.position = await this.offset(place, EARLIEST);
     const end = await this.offset(place, LATEST);
-    const reader = new Reader(shared, `auditor-${nameOf(place)}`, place);
-    reader.position = start;
     reader.stopAt(end);
     await reader.run();
     reader.leave();
+    // Retention may have moved it meanwhile.
+    const start = await this.offset(place, EARLIEST);
     const log = { place, records: reader.taken, start, powerCuts: world.powerCuts };
     checkAcknowledged(history, log);
     checkOrder(history, log);

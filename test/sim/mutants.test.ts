@@ -9,7 +9,7 @@ import { MUTANTS, type Mutant } from './mutants.ts';
 import { simulate } from './scenario.ts';
 
 /** What a wrong broker does wrong may need an accident to show. */
-const MOST_SEEDS = 60;
+const MOST_SEEDS = 150;
 
 /** For a machine that is busy with other things. */
 t.setTimeout(180_000);

@@ -40,6 +40,8 @@ export class Reader extends Worker {
   position = 0;
   /** All that it was given. */
   readonly taken: Seen[] = [];
+  /** Whether records may be deleted before it comes to them. */
+  readonly mayBeOvertaken: boolean = false;
   protected readonly isolationLevel: 0 | 1 = 0;
   /** Whether the topic is compacted. */
   protected readonly isCompacted: boolean = false;
@@ -63,16 +65,31 @@ export class Reader extends Worker {
   protected async poll(): Promise<true | undefined> {
     const answer = await this.fetch();
     const { errorCode } = answer;
-    if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) return this.overtaken();
+    if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) return this.#overtaken();
     if (errorCode !== 0) return this.isToRepeat(errorCode, `fetch at ${this.position}`);
     await this.take(await this.recordsOf(answer));
     return true;
   }
 
-  /** What it wants to read is not there: on most topics that cannot be. */
-  protected overtaken(): Promise<undefined> {
-    this.violate('error', `fetch at ${this.position} was answered OFFSET_OUT_OF_RANGE`);
-    return Promise.resolve(undefined);
+  /** What it wants to read is not there: on most topics that cannot be. Others start anew. */
+  async #overtaken(): Promise<undefined> {
+    if (!this.mayBeOvertaken) {
+      this.violate('error', `fetch at ${this.position} was answered OFFSET_OUT_OF_RANGE`);
+      return undefined;
+    }
+    const { topic, partition } = this.place;
+    const { topics } = await this.client.call(listOffsets, {
+      replicaId: -1,
+      topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: EARLIEST }] }],
+    });
+    const { errorCode, offset } = topics[0]!.partitions[0]!;
+    if (errorCode !== 0) return this.isToRepeat(errorCode, 'ListOffsets');
+    if (offset < this.position) {
+      this.violate('start', `${this.position} is out of range, the log starts at ${offset}`);
+    }
+    this.note(`was overtaken at ${this.position} by ${offset}`);
+    this.position = offset;
+    return undefined;
   }
 
   /** The bytes of an answer. */
@@ -176,19 +193,5 @@ export class Consumer extends Reader {
 
 /** Goes on from the log's start when what it wants was deleted. */
 export class OvertakenConsumer extends Consumer {
-  protected override async overtaken(): Promise<undefined> {
-    const { topic, partition } = this.place;
-    const { topics } = await this.client.call(listOffsets, {
-      replicaId: -1,
-      topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: EARLIEST }] }],
-    });
-    const { errorCode, offset } = topics[0]!.partitions[0]!;
-    if (errorCode !== 0) return this.isToRepeat(errorCode, 'ListOffsets');
-    if (offset < this.position) {
-      this.violate('start', `${this.position} is out of range, the log starts at ${offset}`);
-    }
-    this.note(`was overtaken at ${this.position} by ${offset}`);
-    this.position = offset;
-    return undefined;
-  }
+  override readonly mayBeOvertaken = true;
 }
