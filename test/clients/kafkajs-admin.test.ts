@@ -242,3 +242,24 @@ async function committed(groupId: string, topic: string): Promise<string | undef
   const [entry] = await admin.fetchOffsets({ groupId, topics: [topic] });
   return entry?.partitions[0]?.offset;
 }
+
+t.test('ACLs are added, found and removed', { skip: isApacheKafka }, async (t) => {
+  const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
+  const entry = {
+    resourceType: AclResourceTypes.TOPIC,
+    resourceName: 'orders',
+    resourcePatternType: ResourcePatternTypes.PREFIXED,
+    principal: 'User:reader',
+    host: '*',
+    operation: AclOperationTypes.READ,
+    permissionType: AclPermissionTypes.ALLOW,
+  };
+  t.equal(await admin.createAcls({ acl: [entry] }), true);
+  const filter = { ...entry, resourcePatternType: ResourcePatternTypes.MATCH };
+  const found = await admin.describeAcls({ ...filter, resourceName: 'orders-of-today' });
+  const { resourceType, resourceName, resourcePatternType, ...acl } = entry;
+  t.match(found.resources, [{ resourceType, resourceName, resourcePatternType, acls: [acl] }]);
+  const { filterResponses } = await admin.deleteAcls({ filters: [filter] });
+  t.match(filterResponses, [{ matchingAcls: [entry] }]);
+  t.same((await admin.describeAcls(filter)).resources, []);
+});

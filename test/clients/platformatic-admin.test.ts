@@ -150,3 +150,19 @@ t.test('groups are found, described, moved and deleted', async (t) => {
   await admin.deleteGroups({ groups: [groupId] });
   t.notOk((await admin.listGroups()).has(groupId));
 });
+
+t.test('quotas of clients are set, found and taken back', async (t) => {
+  const entityName = uniqueName('user');
+  const entity = [{ entityType: 'user', entityName }] as const;
+  const key = 'producer_byte_rate';
+  const alter = (op: { value: number; remove: false } | { remove: true }) =>
+    admin.alterClientQuotas({ entries: [{ entities: [...entity], ops: [{ key, ...op }] }] });
+  const find = () =>
+    admin.describeClientQuotas({
+      components: [{ entityType: 'user', matchType: 0, match: entityName }],
+    });
+  await alter({ value: 1000, remove: false });
+  t.match(await find(), [{ entity, values: [{ key, value: 1000 }] }]);
+  await alter({ remove: true });
+  t.same(await find(), []);
+});
