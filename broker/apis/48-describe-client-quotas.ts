@@ -9,6 +9,7 @@ import {
   DescribeClientQuotasResponse,
 } from '../../protocol/messages/describe-client-quotas.ts';
 import { api } from '../api.ts';
+import { partsOf } from '../security/client-quotas.ts';
 
 export const describeClientQuotas = api({
   name: 'DescribeClientQuotas',
@@ -17,7 +18,7 @@ export const describeClientQuotas = api({
   response: DescribeClientQuotasResponse,
   handle({ services }, { components, strict }) {
     const entries = services.clientQuotas.find(components, strict).map(({ entity, values }) => ({
-      entity: Array.from(entity, ([entityType, entityName]) => ({ entityType, entityName })),
+      entity: partsOf(entity),
       values: Array.from(values, ([key, value]) => ({ key, value })),
     }));
     return { errorCode: ErrorCode.NONE, errorMessage: null, entries };

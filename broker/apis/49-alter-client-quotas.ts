@@ -10,6 +10,7 @@ import {
   AlterClientQuotasResponse,
 } from '../../protocol/messages/alter-client-quotas.ts';
 import { api } from '../api.ts';
+import { partsOf } from '../security/client-quotas.ts';
 
 export const alterClientQuotas = api({
   name: 'AlterClientQuotas',
@@ -26,7 +27,7 @@ export const alterClientQuotas = api({
       entries: outcomes.map(({ entity, error }) => ({
         errorCode: error?.code ?? ErrorCode.NONE,
         errorMessage: error?.message ?? null,
-        entity: Array.from(entity, ([entityType, entityName]) => ({ entityType, entityName })),
+        entity: partsOf(entity),
       })),
     };
   },

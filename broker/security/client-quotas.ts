@@ -25,6 +25,13 @@ export interface QuotaChange {
   readonly quotas: readonly { readonly key: string; readonly value: number | null }[];
 }
 
+/** The parts of an entity as answers have them; types that there are not come last. */
+export function partsOf(entity: QuotaEntity) {
+  const ranks = [...QUOTA_ENTITY_TYPES, ...entity.keys()];
+  const parts = Array.from(entity, ([entityType, entityName]) => ({ entityType, entityName }));
+  return parts.sort((a, b) => ranks.indexOf(a.entityType) - ranks.indexOf(b.entityType));
+}
+
 /** How a change came out: undefined, or what speaks against it. */
 export interface QuotaOutcome {
   readonly entity: QuotaEntity;

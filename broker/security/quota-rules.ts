@@ -5,7 +5,8 @@
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { QuotaEntity } from './quota-image.ts';
 
-export const QUOTA_ENTITY_TYPES: readonly string[] = ['user', 'client-id', 'ip'];
+/** In the order in which Kafka tells the parts of an entity, whatever the order of the request. */
+export const QUOTA_ENTITY_TYPES: readonly string[] = ['ip', 'client-id', 'user'];
 
 type NumberKind = 'double' | 'long' | 'int';
 

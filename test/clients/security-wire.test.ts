@@ -138,6 +138,16 @@ t.test('quotas are set, found by filters, there after a restart, and taken back'
   }
 });
 
+t.test('the parts of an entity are told in one order, whatever the order asked for', async (t) => {
+  const told = [entityOf([['client-id', 'c']])[0], entityOf([['user', 'u']])[0]];
+  for (const entity of [told, told.toReversed()] as const) {
+    const entries = [{ entity: entity.map((part) => part!), ops: [] }];
+    const pair = [AlterClientQuotasRequest, AlterClientQuotasResponse] as const;
+    const answer = await connection.call(...pair, 1, { entries, validateOnly: true });
+    t.same(answer.entries[0]?.entity, told);
+  }
+});
+
 t.test('quotas that cannot be are refused, each for itself', async (t) => {
   const refused = async (parts: readonly Part[], values: Quotas) => {
     const [error] = Object.values(await setQuotas(1, [[parts, values]]));
