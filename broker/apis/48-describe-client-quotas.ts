@@ -9,7 +9,7 @@ import {
   DescribeClientQuotasResponse,
 } from '../../protocol/messages/describe-client-quotas.ts';
 import { api } from '../api.ts';
-import { partsOf } from '../security/client-quotas.ts';
+import { partsOf, valuesOf } from '../security/client-quotas.ts';
 
 export const describeClientQuotas = api({
   name: 'DescribeClientQuotas',
@@ -19,7 +19,7 @@ export const describeClientQuotas = api({
   handle({ services }, { components, strict }) {
     const entries = services.clientQuotas.find(components, strict).map(({ entity, values }) => ({
       entity: partsOf(entity),
-      values: Array.from(values, ([key, value]) => ({ key, value })),
+      values: valuesOf(values),
     }));
     return { errorCode: ErrorCode.NONE, errorMessage: null, entries };
   },

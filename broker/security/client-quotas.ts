@@ -7,7 +7,7 @@ import { type ErrorName, ProtocolError } from '../../protocol/errors.ts';
 import type { NewMetadataRecord } from '../metadata-records.ts';
 import { checkChangeCount, type Ledger } from './ledger.ts';
 import { type EntityQuotas, entityKey, type QuotaEntity, quotaRecord } from './quota-image.ts';
-import { checkQuota, QUOTA_ENTITY_TYPES, quotasOf } from './quota-rules.ts';
+import { CLIENT_QUOTAS, checkQuota, QUOTA_ENTITY_TYPES, quotasOf } from './quota-rules.ts';
 
 /** How a part of a filter is compared, by Kafka's ids. */
 const MatchType = { exact: 0, default: 1, specified: 2 } as const;
@@ -30,6 +30,13 @@ export function partsOf(entity: QuotaEntity) {
   const ranks = [...QUOTA_ENTITY_TYPES, ...entity.keys()];
   const parts = Array.from(entity, ([entityType, entityName]) => ({ entityType, entityName }));
   return parts.sort((a, b) => ranks.indexOf(a.entityType) - ranks.indexOf(b.entityType));
+}
+
+/** The quotas of an entity as answers have them. */
+export function valuesOf(values: ReadonlyMap<string, number>) {
+  const ranks = [...CLIENT_QUOTAS.keys(), ...values.keys()];
+  const told = Array.from(values, ([key, value]) => ({ key, value }));
+  return told.sort((a, b) => ranks.indexOf(a.key) - ranks.indexOf(b.key));
 }
 
 /** How a change came out: undefined, or what speaks against it. */

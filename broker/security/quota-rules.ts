@@ -10,12 +10,15 @@ export const QUOTA_ENTITY_TYPES: readonly string[] = ['ip', 'client-id', 'user']
 
 type NumberKind = 'double' | 'long' | 'int';
 
-/** Quotas of users and client ids, with the kind of number that each takes. */
-const CLIENT_QUOTAS: ReadonlyMap<string, NumberKind> = new Map([
-  ['producer_byte_rate', 'long'],
+/**
+ * Quotas of users and client ids, with the kind of number that each takes, in the order in which
+ * Kafka tells them.
+ */
+export const CLIENT_QUOTAS: ReadonlyMap<string, NumberKind> = new Map([
   ['consumer_byte_rate', 'long'],
-  ['request_percentage', 'double'],
   ['controller_mutation_rate', 'double'],
+  ['request_percentage', 'double'],
+  ['producer_byte_rate', 'long'],
 ]);
 const ADDRESS_QUOTAS: ReadonlyMap<string, NumberKind> = new Map([
   ['connection_creation_rate', 'int'],

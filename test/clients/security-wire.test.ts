@@ -148,6 +148,14 @@ t.test('the parts of an entity are told in one order, whatever the order asked f
   }
 });
 
+t.test('the quotas of an entity are told in one order, too', async (t) => {
+  const keys = ['producer_byte_rate', 'consumer_byte_rate', 'request_percentage'] as const;
+  await setQuotas(1, [[[['user', 'o']], Object.fromEntries(keys.map((key) => [key, 1]))]]);
+  const told = (await quotas(1, [['user', EXACT, 'o']])) as Record<string, Quotas>;
+  t.same(Object.keys(told['user=o'] ?? {}), [keys[1], keys[2], keys[0]]);
+  await setQuotas(1, [[[['user', 'o']], Object.fromEntries(keys.map((key) => [key, null]))]]);
+});
+
 t.test('quotas that cannot be are refused, each for itself', async (t) => {
   const refused = async (parts: readonly Part[], values: Quotas) => {
     const [error] = Object.values(await setQuotas(1, [[parts, values]]));

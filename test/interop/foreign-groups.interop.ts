@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Producer } from 'kafkajs';
 import t, { type Test } from 'tap';
-import { newTopic, producerOf } from '../clients/kafkajs-client.ts';
+import { newTopic, numbered, producerOf, readAll } from '../clients/kafkajs-client.ts';
 import { kafkaFor, startTestBroker, uniqueName } from '../clients/test-broker.ts';
 import { CLIENTS, type Client, type Job, Program } from './foreign/driver.ts';
 
@@ -22,6 +22,13 @@ const PAUSE_MS = 100;
 const broker = await startTestBroker(t);
 const kafka = kafkaFor(broker);
 const bootstrap = broker.address;
+
+t.before(async () => {
+  // Apache Kafka makes its topic of offsets at the first group, and knows no coordinator before.
+  const topic = await newTopic(broker);
+  await (await producerOf(t, kafka)).send({ topic, messages: numbered(1) });
+  await readAll(t, kafka, topic, 1);
+});
 
 /** Writes numbers into all partitions, a few at a time, until it is stopped. */
 class Source {
