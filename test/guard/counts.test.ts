@@ -91,7 +91,7 @@ t.test('a small acks=all produce is one write and one sync of the journal', asyn
   atMost(t, 'bytes of buffers asked for', per('allocatedBytes'), 2000); // 1 402
   atMost(t, 'bytes copied', per('copiedBytes'), 700); // 434
   atMost(t, 'young collections', per('youngCollections'), 0.06); // 0.020
-  if (LINUX) atMost(t, 'reads and writes of the system', per('systemCalls'), 10); // 5.0
+  if (LINUX) atMost(t, 'reads and writes of the system', per('systemCalls'), 16); // 5.0; 11 where threads are woken late
 });
 
 t.test('a megabyte in batches of 16 KiB costs few calls and copies', async (t) => {
