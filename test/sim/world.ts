@@ -120,10 +120,10 @@ export class SimWorld {
     this.#lifeEnded();
   }
 
-  /** The process ends so many awaits from now, in the middle of whatever it does. */
+  /** The process ends so many awaits from now, one at least, in the middle of whatever it does. */
   async killAfterAwaits(awaits: number): Promise<void> {
     const life = this.#life;
-    for (let left = awaits; left > 0; left--) await null;
+    for (let left = awaits; left >= 0; left--) await null;
     if (this.#life === life) this.kill();
   }
 
