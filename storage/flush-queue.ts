@@ -276,6 +276,8 @@ export class FlushQueue {
     this.#writes.running++;
     try {
       await waiting.target.write(run);
+      // Compaction may have left less of it than was taken.
+      waiting.unsyncedBytes += runBytes(run) - bytes;
       waiting.written.push(...run);
     } catch (error) {
       waiting.unsyncedBytes -= bytes;

@@ -257,3 +257,19 @@ t.test('a sync that failed for a while comes again with all that was written sin
   await log.settle();
   t.equal(queue.sizeBytes, 0);
 });
+
+t.test('a log whose chunks shrink while they are written goes on being written', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  log.overlapsSync = false;
+  const first = chunkOf(60);
+  queue.push(log, first, false);
+  first.sizeBytes = 10;
+  await log.settle();
+  t.equal(queue.chunks, 0);
+  queue.push(log, chunkOf(20), false);
+  t.same(log.runs, [1, 1], 'what compaction took away does not count as unsynced for ever');
+  await log.settle();
+  await queue.drained();
+  t.equal(queue.chunks, 0);
+});
