@@ -53,6 +53,8 @@ export class History {
   /** Everything that happened, line by line: the same for the same seed. */
   readonly lines: string[] = [];
   readonly violations: Violation[] = [];
+  /** Who waits for this checker only has seen enough when it speaks. */
+  awaited: CheckerName | undefined;
   /** Resolves when so much is wrong that more of it tells nothing. */
   readonly hopeless: Promise<void>;
   #giveUp: () => void = () => {};
@@ -75,7 +77,7 @@ export class History {
     const text = `${this.#now().toFixed(3)} ${who}: ${what}`;
     this.lines.push(`VIOLATION (${checker}) ${text}`);
     this.violations.push({ checker, text });
-    if (this.violations.length >= HOPELESS) this.#giveUp();
+    if (this.violations.length >= HOPELESS || checker === this.awaited) this.#giveUp();
   }
 
   sent(record: Sent): void {

@@ -6,6 +6,7 @@
 import { loadCodec } from '../../protocol/compression.ts';
 import { StorageError } from '../../storage/errors.ts';
 import { Administrator } from './administration.ts';
+import type { CheckerName } from './checkers/names.ts';
 import { type Budget, checkMemory, checkReleased } from './checkers/resources.ts';
 import { checkRot } from './checkers/rot.ts';
 import { ALL_TROUBLES, disturb, restart, stopOrderly, type Trouble } from './disturbance.ts';
@@ -62,6 +63,8 @@ export interface SimulationOptions {
   /** Batches of each producer. */
   readonly size?: number;
   readonly tampering?: Tampering;
+  /** Ends the run as soon as this checker has found something. */
+  readonly checker?: CheckerName;
 }
 
 export interface Outcome {
@@ -120,6 +123,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const world = new SimWorld(seed, settings, options.tampering);
   const run = new Run(world, options.size ?? DEFAULT_SIZE);
   run.history.note('world:', `seed ${seed}, ${parts.join(', ')}`);
+  run.history.awaited = options.checker;
   const chaos = world.random.fork();
   setPace(world, chaos.fork());
   try {
