@@ -12,12 +12,16 @@ import {
   readOffsetCheckpoint,
   takeCleanShutdown,
 } from './checkpoint.ts';
-import type { Env } from './env.ts';
+import type { Disk, Env } from './env.ts';
 import { CorruptLog, DataFolderUnusable } from './errors.ts';
 import { type FolderLock, lockFolder } from './folder-lock.ts';
 import { type JournalContents, readJournal } from './journal-replay.ts';
 import { LOCATED_FOLDER } from './located.ts';
-import { readMetaProperties, writeMetaProperties } from './meta-properties.ts';
+import {
+  META_PROPERTIES_FILE,
+  readMetaProperties,
+  writeMetaProperties,
+} from './meta-properties.ts';
 import { isDeletedFolderName, partitionFolderName } from './segment-names.ts';
 
 const JOURNAL_DIR = 'journal';
@@ -88,7 +92,7 @@ async function takeFolder(env: Env, dataDir: string): Promise<FolderLock> {
   const { disk } = env;
   try {
     await disk.makeDir(dataDir);
-    await disk.syncDir(path.dirname(path.resolve(dataDir)));
+    await syncNames(disk, dataDir);
     return await lockFolder(env, dataDir);
   } catch (error) {
     const reason = UNUSABLE.get((error as NodeJS.ErrnoException).code ?? '');
@@ -96,6 +100,26 @@ async function takeFolder(env: Env, dataDir: string): Promise<FolderLock> {
     throw new DataFolderUnusable(`the data folder ${dataDir} cannot be used: ${reason}`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Makes the folder's name durable, and the names of those above it that may have been made with it:
+ * all, until a start has come as far as to write who the folder belongs to.
+ */
+async function syncNames(disk: Disk, dataDir: string): Promise<void> {
+  const isNew = (await disk.stat(path.join(dataDir, META_PROPERTIES_FILE))) === undefined;
+  let above = path.dirname(path.resolve(dataDir));
+  await disk.syncDir(above);
+  while (isNew && above !== path.dirname(above)) {
+    above = path.dirname(above);
+    try {
+      await disk.syncDir(above);
+    } catch (error) {
+      // What this user may not read it has not made, nor what is above it.
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') return;
+      throw error;
+    }
   }
 }
 

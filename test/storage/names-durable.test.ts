@@ -29,3 +29,27 @@ t.test('data written before a kill survives a power cut after the next start', a
     if (!hasEnded) break;
   }
 });
+
+t.test('a data folder in folders that were not there before survives a power cut', async (t) => {
+  for (let calls = 0; calls < 12; calls++) {
+    const world = new StoreWorld({ store: { dataDir: '/srv/broker/data' } });
+    // A first start that ends early must not keep the next one from making the names durable.
+    if (calls > 0) {
+      world.disk.onCall = ({ number }) => (number === calls ? { ends: 'after' } : undefined);
+      await t.rejects(
+        world.start(),
+        /nothing is left that could end the work|not done after/,
+        `ended after call ${calls}`,
+      );
+      world.disk.onCall = undefined;
+      await world.kill();
+    }
+    await world.start();
+    world.append(3);
+    await world.reached('durable', 3);
+    await world.powerCut();
+    await world.start();
+    t.same((await world.batches())[0], [0, 2], `a first start ended after call ${calls}`);
+    await world.stop();
+  }
+});
