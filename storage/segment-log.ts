@@ -154,10 +154,7 @@ export class SegmentLog {
 
   /** Its last bytes are no batch: what came behind them could be taken for a part of it. */
   get endsInDamage(): boolean {
-    const { active } = this.#list;
-    return (
-      active?.damage.some(({ position, length }) => position + length === active.sizeBytes) ?? false
-    );
+    return this.#list.active?.endsInDamage ?? false;
   }
 
   setOptions(options: LogOptions): void {

@@ -80,6 +80,12 @@ export class SegmentPlaces {
     });
   }
 
+  /** The same with all of them, without the indexes. */
+  scanAll(visit: BatchVisitor): Promise<void> {
+    const first = { position: 0, due: this.segment.baseOffset };
+    return this.segment.use((file) => this.#walkOver(file, first, walkChecked, visit));
+  }
+
   /** Goes through the headers from a batch's place on, in small reads: for a few batches. */
   walkAt(place: BatchPlace, visit: BatchVisitor): Promise<void> {
     return this.segment.use((file) =>

@@ -93,6 +93,7 @@ export class SegmentWriter {
       rollAt = age > rollMs ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     }
     const indexes = await segment.indexes();
+    if (segment.endsInDamage) return 0;
     return indexes.room(batches, next, segment.sizeBytes, options, rollAt);
   }
 

@@ -7,7 +7,6 @@
 import path from 'node:path';
 import { lastOffset, maxTimestamp, NO_TIMESTAMP } from '../protocol/record-batch.ts';
 import type { DiskFile, FileStat } from './env.ts';
-import { CorruptLog } from './errors.ts';
 import { CachedFile } from './file-cache.ts';
 import type { CachedIndexes } from './index-cache.ts';
 import type { LogContext } from './log-context.ts';
@@ -21,6 +20,7 @@ import {
   writeIndexes,
 } from './segment-indexes.ts';
 import { LOG_SUFFIX, segmentFileName, TXN_INDEX_SUFFIX } from './segment-names.ts';
+import { indexOverDamage } from './segment-reindex.ts';
 import { findBatch, type ScanRange, walkHeaders } from './segment-scan.ts';
 import { storeTable } from './table-file.ts';
 import type { TimestampOffset } from './time-index.ts';
@@ -177,6 +177,11 @@ export class Segment implements CachedIndexes {
     this.#context.env.log.error({ ...damage, segment: this.path }, 'a segment is damaged');
   }
 
+  /** Its last bytes are no batch: what came behind them could be taken for a part of it. */
+  get endsInDamage(): boolean {
+    return this.damage.some(({ position, length }) => position + length === this.sizeBytes);
+  }
+
   use<T>(run: (file: DiskFile) => Promise<T>): Promise<T> {
     return this.#context.files.use(this.file, run);
   }
@@ -260,8 +265,11 @@ export class Segment implements CachedIndexes {
 
   /** Makes the indexes from the batches, over damage where there is some. */
   async rebuildIndexes(): Promise<SegmentIndexes> {
-    const indexes = new SegmentIndexes(this.baseOffset);
-    await this.#walk(indexes, 0);
+    let indexes = new SegmentIndexes(this.baseOffset);
+    if (!(await this.#walk(indexes, 0))) {
+      indexes = await indexOverDamage(this.#context, this, this.#indexIntervalBytes);
+      this.isEndUnproven = false;
+    }
     if (this.isClosed) indexes.seal();
     this.#indexes = indexes;
     this.#areIndexesProven = true;
@@ -271,7 +279,7 @@ export class Segment implements CachedIndexes {
 
   /**
    * Notes all batches from a position on; checks that the segment ends as it is said to. Gives false
-   * where the indexes, as they are, contradict the batches.
+   * where it does not, and where the indexes, as they are, contradict the batches.
    */
   async #walk(indexes: SegmentIndexes, start: number): Promise<boolean> {
     const interval = this.#indexIntervalBytes;
@@ -297,10 +305,7 @@ export class Segment implements CachedIndexes {
         range = { ...next, start: found };
       }
     });
-    if (!fits) return false;
-    if (isEndUnproven && nextOffset !== this.nextOffset) {
-      throw new CorruptLog(`${this.path}: ends at offset ${nextOffset}, not ${this.nextOffset}`);
-    }
+    if (!fits || (isEndUnproven && nextOffset !== this.nextOffset)) return false;
     this.isEndUnproven = false;
     return true;
   }

@@ -353,8 +353,53 @@ t.test('an end that is known is believed, and proved when the log is used', asyn
   world.disk.kill();
   const wrong = { ...grown.knownEnd!, endOffset: 60 };
   const mistaken = await world.open({ ...CLEAN, knownEnd: wrong });
-  await t.rejects(append(mistaken, batchesFrom(60, 1)), /ends at offset 58, not 60/);
+  await append(mistaken, batchesFrom(60, 1));
+  t.equal(mistaken.endOffset, 62, 'what is gone was given out: its offsets are not given again');
+  await t.rejects(async () => mistaken.read(58, 100, 62, true), /synced are gone/);
+  const behind = await mistaken.read(60, 100, 62, true);
+  t.equal(behind.nextOffset, 62);
+  behind.release();
 });
+
+t.test(
+  'a flipped byte of the last batch spoils that batch alone where the end is known',
+  async (t) => {
+    const batches = batchesFrom(0, 12);
+    const last = Buffer.concat(batches.slice(0, 11)).length;
+    const sound = Buffer.concat(batches.slice(0, 11));
+    const added = batchOf({ baseOffset: 24 });
+    for (const withIndexes of [true, false]) {
+      const world = await written(batches);
+      const log = await world.open(KILLED);
+      const { knownEnd } = log;
+      await log.close();
+      const files = world.disk
+        .files()
+        .map((file) => [file, Buffer.from(world.disk.file(file).contents)] as const);
+      for (let at = 0; at < batches[11]!.length; at++) {
+        if (at >= 12 && at < 16) continue;
+        for (const [file, contents] of files) await overwrite(world, file, contents);
+        if (!withIndexes) await world.disk.mount().remove(`${FIRST}.index`);
+        world.disk.file(`${FIRST}.log`).flip(last + at, 1 << (at % 8));
+        const known = await world.open({ ...CLEAN, recoveryPoint: 24, knownEnd });
+        const what = `byte ${at}, ${withIndexes ? 'with' : 'without'} indexes`;
+        const before = await known.read(0, 10_000, 24, true);
+        if (!Buffer.concat(before.buffers).equals(sound)) t.fail(`${what}: the sound batches`);
+        before.release();
+        await t.rejects(async () => known.read(22, 100, 24, true), CorruptLog, what);
+        await append(known, [added]);
+        const behind = await known.read(24, 1000, known.endOffset, true);
+        if (!Buffer.concat(behind.buffers).equals(added)) t.fail(`${what}: what came behind`);
+        behind.release();
+        await known.close();
+        for (const file of world.disk.files()) {
+          if (!files.some(([name]) => name === file)) await world.disk.mount().remove(file);
+        }
+      }
+      t.equal(world.buffers.out.size, 0);
+    }
+  },
+);
 
 t.test('a log that ends below its start is emptied', async (t) => {
   const world = await written(batchesFrom(0, 5));
