@@ -253,18 +253,18 @@ export class FlushQueue {
 
   #run(): void {
     if (this.#failing !== undefined) return;
-    const started = (error: Error) => this.#env.log.error({ err: error }, 'the flush queue failed');
+    const failed = (error: Error) => this.#env.log.error({ err: error }, 'the flush queue failed');
     while (this.#syncs.running < this.#parallelism) {
       const waiting = this.#syncs.next();
       if (waiting === undefined) break;
       if (waiting.isSyncing || waiting.written.length === 0) continue;
-      this.#sync(waiting).catch(started);
+      this.#sync(waiting).catch(failed);
     }
     while (this.#writes.running < this.#parallelism) {
       const waiting = this.#writes.next();
       if (waiting === undefined) break;
       if (waiting.isWriting || waiting.chunks.length === 0) continue;
-      this.#write(waiting).catch(started);
+      this.#write(waiting).catch(failed);
     }
   }
 
