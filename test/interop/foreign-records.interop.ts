@@ -16,6 +16,7 @@ import { readServed } from './served.ts';
 t.setTimeout(300_000);
 
 const RECORDS = 60;
+const NO_CODEC = 0;
 const STREAM_RECORDS = 6000;
 const STREAM_BEFORE_RESTART = 1000;
 const WRITERS = ['kafkajs', 'kcat', ...CLIENTS.map(({ name }) => name)];
@@ -118,7 +119,11 @@ t.test('kafkajs writes with every codec', async (t) => {
 t.test('the batches are in the codecs that were asked for', async (t) => {
   for (const { name, topic, codec } of all) {
     const { codecs: numbers, records } = await readServed(broker, topic);
-    t.same([...numbers], [codecs.find(({ name }) => name === codec)!.type], name);
+    const { type } = codecs.find(({ name }) => name === codec)!;
+    t.ok(numbers.has(type), `${name}: ${[...numbers]}`);
+    // A batch that does not shrink, one record say, is sent as it is by librdkafka and others.
+    const others = [...numbers].filter((number) => number !== type && number !== NO_CODEC);
+    t.same(others, [], name);
     t.equal(records.length, RECORDS, name);
   }
 });
