@@ -9,8 +9,6 @@ import { JournalFile } from './journal-file.ts';
 import { GENERATION_BYTES, JOURNAL_HEADER_BYTES, type SyncedMark } from './journal-format.ts';
 import type { JournalOptions, JournalSource } from './journal-source.ts';
 
-const FREE_FILES_KEPT = 2;
-
 export type LogJournalFile = JournalFile<JournalSource>;
 
 export class JournalSeries {
@@ -162,9 +160,15 @@ export class JournalSeries {
       if (oldest.leases.size > 0) return;
       this.#used.shift();
       if (oldest.pins.size > 0) this.#kept.push(oldest);
-      else if (this.#free.length < FREE_FILES_KEPT) this.#free.push(oldest);
+      else if (this.#hasRoomForFree) this.#free.push(oldest);
       else this.#discard(oldest);
     }
+  }
+
+  /** New files cost twice: they are filled with zeros first, and their memory is fresh. */
+  get #hasRoomForFree(): boolean {
+    const files = this.#used.length + this.#free.length + 1;
+    return files * this.#options.fileBytes <= this.#options.maxBytes;
   }
 
   #discard(file: LogJournalFile): void {

@@ -2,8 +2,9 @@
  * The journal: one file series that makes the small writes of all partitions durable together.
  *
  * What a turn of the event loop brought is one group, written at the turn's end; small groups are
- * written in the turn, large ones beside it, one at a time and in order. One fdatasync is in flight
- * at most and covers all that was written when it began. A file is free when all its batches are in
+ * written in the turn, large ones beside it, one at a time and in order. A turn that brings much is
+ * written in several groups, while it still comes in, so that the disk works meanwhile. One fdatasync
+ * is in flight at most and covers all that was written when it began. A file is free when all its batches are in
  * fsynced segments and its leases stand elsewhere, and is then used again under a new generation.
  *
  * A failed write stalls the journal: what was not written is taken back and refused, and a probe
@@ -24,6 +25,8 @@ const GROUP_MAX_BYTES = 16 * 1024 * 1024;
 /** Bytes of a group beside its logs' entries, and of a log's entries, at most. */
 const GROUP_BASE_BYTES = 64;
 const ENTRY_MAX_BYTES = 96;
+/** So much is written before the turn ends: the disk would wait for the rest of a bulk load. */
+const EARLY_GROUP_BYTES = 256 * 1024;
 const PROBE_MS = 250;
 const PADDING = Buffer.alloc(GROUP_ALIGNMENT);
 
@@ -39,7 +42,10 @@ export class Journal {
   readonly #series: JournalSeries;
   readonly #sync: JournalSync;
   readonly #dirty = new Set<JournalSource>();
+  /** Bytes that were told since the last group was taken. */
+  #touchedBytes = 0;
   #isScheduled = false;
+  #isEarlyScheduled = false;
   #writing: Promise<void> | undefined;
   #preparing: Promise<void> | undefined;
   #stalled: Error | undefined;
@@ -76,9 +82,11 @@ export class Journal {
     return this.#dead ?? this.#stalled;
   }
 
-  /** The log has something for the journal; it is asked for it at the turn's end. */
-  touch(source: JournalSource): void {
+  /** The log has so many bytes more for the journal; it is asked for them at the turn's end. */
+  touch(source: JournalSource, bytes: number): void {
     this.#dirty.add(source);
+    this.#touchedBytes += bytes;
+    if (this.#touchedBytes >= EARLY_GROUP_BYTES) this.#scheduleEarly();
     this.#schedule();
   }
 
@@ -106,6 +114,16 @@ export class Journal {
     this.#env.clock.defer(() => {
       this.#isScheduled = false;
       this.#commit();
+    });
+  }
+
+  /** Not at once: who appends is in the midst of it. */
+  #scheduleEarly(): void {
+    if (this.#isEarlyScheduled || this.#isClosed) return;
+    this.#isEarlyScheduled = true;
+    queueMicrotask(() => {
+      this.#isEarlyScheduled = false;
+      if (!this.#isClosed) this.#commit();
     });
   }
 
@@ -206,6 +224,7 @@ export class Journal {
     const entries: JournalEntry[] = [];
     // The group's header takes the first place once it is known.
     const buffers: Buffer[] = [PADDING];
+    this.#touchedBytes = 0;
     for (const source of sources) {
       this.#dirty.delete(source);
       const run = source.takeRun(pendingBytes);

@@ -172,7 +172,7 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
     this.#remember(entry, header, nowMs);
     this.#end = entry.lastOffset + 1;
     this.#pending.add(entry);
-    this.path.journal.touch(this);
+    this.path.journal.touch(this, entry.sizeBytes);
     openChunks.set(this, chunk.heldBytes);
     if (chunk.sizeBytes >= options.chunkBytes) this.seal(false);
     else this.path.onGrowth();
@@ -261,7 +261,7 @@ export abstract class LogWriter implements JournalSource, FlushTarget, Persisted
     if (this.#lease.isOnItsWay(this.#marks.leased)) return;
     // As if it were used up: the next group records a new one.
     this.#lease.reset(this.#end);
-    this.path.journal.touch(this);
+    this.path.journal.touch(this, 0);
   }
 
   /**

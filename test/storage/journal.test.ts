@@ -88,7 +88,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 function put(journal: Journal, source: FakeSource, text: string): void {
   source.pending.push(Buffer.from(text));
-  journal.touch(source);
+  journal.touch(source, source.pendingBytes);
 }
 
 /** The texts of one log as the journal has them, and its lease. */
@@ -154,6 +154,41 @@ t.test(
     await closeParts(contents);
   },
 );
+
+t.test('what a turn brings in bulk is written before the turn ends', async (t) => {
+  const { journal } = await setUp(t, { fileBytes: 1e6, writeSyncMaxBytes: 5e5 });
+  const a = new FakeSource(1, 0);
+  put(journal, a, 'makes the file');
+  await until(() => a.durable === 1);
+  put(journal, a, 'x'.repeat(200_000));
+  await Promise.resolve();
+  t.equal(a.written, 1, 'a little waits for more');
+  put(journal, a, 'y'.repeat(100_000));
+  await Promise.resolve();
+  t.equal(a.written, 3);
+  await until(() => a.durable === 3);
+  await journal.close(false);
+});
+
+t.test('files that a burst made are used again', async (t) => {
+  const { dir, journal } = await setUp(t);
+  const busy = new FakeSource(1, 0);
+  let written = 0;
+  const burst = async () => {
+    for (let count = 0; count < 60; count++) {
+      put(journal, busy, 'z'.repeat(7000));
+      written++;
+      await until(() => busy.durable === written);
+    }
+    journal.release(busy, written);
+  };
+  await burst();
+  const names = await readdir(dir);
+  t.ok(names.length > 4, 'it made many');
+  await burst();
+  t.same(await readdir(dir), names);
+  await journal.close(true);
+});
 
 t.test('after a close with nothing left the journal is void', async (t) => {
   const { dir, env, journal } = await setUp(t);
