@@ -6,6 +6,7 @@ import { FilterBuilder } from './filter-builder.ts';
 import { IndexCache } from './index-cache.ts';
 import { LeftSegments, type LocatedLinks } from './located.ts';
 import { PageCache } from './page-cache.ts';
+import { Removals } from './removals.ts';
 import { RunCache } from './run-cache.ts';
 import type { BufferSource } from './segment-scan.ts';
 
@@ -26,6 +27,7 @@ export interface LogContext {
   readonly runs: RunCache;
   readonly decompress: Decompress;
   readonly left: LeftSegments;
+  readonly removals: Removals;
   /** Undefined where no static server hands files out. */
   readonly links: LocatedLinks | undefined;
   /** Told of bytes that are not what was written. */
@@ -65,6 +67,7 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
     runs: new RunCache(RUN_CACHE_BYTES),
     decompress: options.decompress,
     left: new LeftSegments(),
+    removals: new Removals(env),
     links: options.links,
     onDamage: options.onDamage ?? (() => {}),
   };

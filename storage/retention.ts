@@ -26,7 +26,9 @@ export class Retention implements Chore {
   readonly #rounds: PeriodicChore;
   readonly #clock: WallClockWatch;
   /** Logs whose last segment goes as soon as their memory is flushed. */
-  readonly #emptying = new Map<PartitionLog, Promise<void>>();
+  readonly #emptying = new Set<PartitionLog>();
+  /** What goes on beside the rounds, once the memory is flushed. */
+  readonly #dropping = new Set<Promise<void>>();
   /** Logs whose records of the future were reported. */
   readonly #withFuture = new WeakSet<PartitionLog>();
   #isStopped = false;
@@ -53,6 +55,7 @@ export class Retention implements Chore {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#rounds.stop();
+    await Promise.all(this.#dropping);
   }
 
   /** Goes through all logs once. */
@@ -94,13 +97,28 @@ export class Retention implements Chore {
   #empty(log: PartitionLog, expired: Expired): Promise<void> | undefined {
     if (this.#emptying.has(log)) return undefined;
     if (log.persistedOffset >= expired.endOffset) return this.#dropAll(log, expired);
-    const dropping = log
+    this.#emptying.add(log);
+    log
       .flush()
-      .then(() => this.#dropAll(log, expired))
+      .then(() => this.#dropFlushed(log, expired))
       .catch((error: unknown) => this.#failed(log, error))
       .finally(() => this.#emptying.delete(log));
-    this.#emptying.set(log, dropping);
     return undefined;
+  }
+
+  /** A stop waits for this, and not for the flush, which goes on without the chores. */
+  async #dropFlushed(log: PartitionLog, expired: Expired): Promise<void> {
+    // Who goes through the log at this time is left alone; the next round finds it flushed.
+    if (log.upkeep !== undefined) return;
+    log.upkeep = 'retention';
+    const dropping = this.#dropAll(log, expired)
+      .catch((error: unknown) => this.#failed(log, error))
+      .finally(() => {
+        log.upkeep = undefined;
+        this.#dropping.delete(dropping);
+      });
+    this.#dropping.add(dropping);
+    await dropping;
   }
 
   async #dropAll(log: PartitionLog, { endOffset, reason }: Expired): Promise<void> {

@@ -407,7 +407,6 @@ export class SegmentLog {
   /** Stores the indexes and lets go of the files. What was not synced is synced first. */
   close(): Promise<void> {
     return this.#queue.run(async () => {
-      this.#remover.stop();
       const { context, segments } = this.#list;
       try {
         await forgetKeyFilters(this.#list, segments);

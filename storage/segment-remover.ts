@@ -4,7 +4,6 @@
  */
 
 import path from 'node:path';
-import type { Timer } from './env.ts';
 import { forgetKeyFilters } from './key-filters.ts';
 import { SIDE_SUFFIXES } from './log-folder.ts';
 import type { Segment } from './segment.ts';
@@ -14,18 +13,11 @@ import { SparseSet } from './sparse.ts';
 
 export class SegmentRemover {
   readonly #list: SegmentList;
-  readonly #timers = new SparseSet<Timer>();
   /** Names of deleted logs that are still there. */
   readonly #names = new SparseSet<string>();
 
   constructor(list: SegmentList) {
     this.#list = list;
-  }
-
-  /** Leaves what was to be removed to the next start. */
-  stop(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
   }
 
   /** The file is kept open over its renaming, so that a reader that comes now finds it. */
@@ -93,16 +85,7 @@ export class SegmentRemover {
 
   /** Removes files after `file.delete.delay.ms`; at the latest the next start does it. */
   #later(remove: () => Promise<void>): void {
-    const { clock, log } = this.#list.context.env;
-    const timer = clock.setTimer(this.#list.options.fileDeleteDelayMs, () => {
-      this.#timers.delete(timer);
-      remove().catch((error: unknown) => {
-        log.warn(
-          { err: error, folder: this.#list.folder.path },
-          'a deleted file could not be removed',
-        );
-      });
-    });
-    this.#timers.add(timer);
+    const { context, options, folder } = this.#list;
+    context.removals.later(options.fileDeleteDelayMs, folder.path, remove);
   }
 }

@@ -221,7 +221,8 @@ export class SegmentWriter {
     const file = this.#dirty.get(segment);
     if (file === undefined) return;
     await this.#final(file.sync());
-    this.#unpin(segment);
+    // A sync beside this one may have taken the pin over, and gives it back itself.
+    if (this.#dirty.has(segment)) this.#unpin(segment);
   }
 
   /** A sync that fails is never tried again: the pages may be clean now and not on the disk. */

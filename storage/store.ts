@@ -432,6 +432,7 @@ export class Store implements LogStore {
       areSynced = false;
       this.#env.log.error({ err: closed.reason }, 'a log could not be closed');
     }
+    await this.#files.removals.stop();
     // Segments that were to be removed later are still open.
     await this.#files.files.close();
     return areSynced;

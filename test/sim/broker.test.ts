@@ -11,6 +11,11 @@ const [firstSeed = 1, lastSeed = 40] = (process.env.TAILRACE_SEEDS ?? '1-40')
   .split('-')
   .map((text) => Number.parseInt(text, 10));
 const FRESH_SEEDS = 5;
+/**
+ * Seeds in which a checker once took for wrong what is right: half a frame whose connection is lost,
+ * a repeated batch that is acknowledged before the one that it follows.
+ */
+const ONCE_MISJUDGED = [100_363, 102_587];
 const LARGEST_SEED = 2 ** 31;
 
 /** For a machine that is busy with other things. */
@@ -25,7 +30,8 @@ t.test('the same seed gives the same history twice, another one another', async 
 });
 
 t.test('what was promised to clients holds through crashes of all kinds', async (t) => {
-  for (let seed = firstSeed; seed <= lastSeed; seed++) {
+  const seeds = Array.from({ length: lastSeed - firstSeed + 1 }, (_, index) => firstSeed + index);
+  for (const seed of [...seeds, ...ONCE_MISJUDGED]) {
     const { violations } = await simulate(seed);
     t.strictSame(violations, [], `seed ${seed}`);
   }

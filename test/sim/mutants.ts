@@ -19,9 +19,9 @@ import { FlushQueue } from '../../storage/flush-queue.ts';
 import { LogReader } from '../../storage/log-reader.ts';
 import { LogWriter } from '../../storage/log-writer.ts';
 import { ProducerStates } from '../../storage/producer-state.ts';
+import { Removals } from '../../storage/removals.ts';
 import { Retention } from '../../storage/retention.ts';
 import { Segment } from '../../storage/segment.ts';
-import { SegmentRemover } from '../../storage/segment-remover.ts';
 import { StoreCheckpoints } from '../../storage/store-checkpoints.ts';
 import type { CheckerName } from './checkers/names.ts';
 import type { Trouble } from './disturbance.ts';
@@ -409,7 +409,7 @@ export const MUTANTS: readonly Mutant[] = [
     checker: 'released',
     parts: ['expiring'],
     troubles: ['clock jump'],
-    exchange: () => exchange(SegmentRemover.prototype, 'stop', () => () => {}),
+    exchange: () => exchange(Removals.prototype, 'stop', () => async () => {}),
   },
   {
     name: 'loses an answer',

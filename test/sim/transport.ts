@@ -36,6 +36,8 @@ export class SimulatedNetwork implements Transport {
   private stalledUntilMs = 0;
   /** How often the network was troubled so far. */
   troubles = 0;
+  /** A connection was lost: its other end may wait for what never comes. */
+  hasLost = false;
 
   constructor(clock: Clock, random: Random, options: SimulatedNetworkOptions = {}) {
     this.clock = clock;
@@ -106,7 +108,11 @@ export class SimulatedNetwork implements Transport {
   /** Loses those connections that `isHit` says: nothing arrives any more, and nobody is told. */
   lose(isHit: () => boolean): void {
     this.troubles++;
-    for (const end of this.opened) if (isHit()) end.lose();
+    for (const end of this.opened) {
+      if (!isHit()) continue;
+      this.hasLost = true;
+      end.lose();
+    }
   }
 
   left(end: SimulatedConnection): void {

@@ -73,6 +73,47 @@ t.test('a stop closes the files of segments that were to be removed later', asyn
   );
 });
 
+t.test('a stop at any call of a log that is being emptied waits for it', async (t) => {
+  let isEmptied = false;
+  for (let call = 0; !isEmptied && call < 100; call++) {
+    const world = new StoreWorld({
+      topic: { segmentBytes: 1000, retentionMs: 900 },
+      store: { retentionCheckMs: 1000, chunkMaxMs: HOUR },
+    });
+    await world.start();
+    world.append(4, 200);
+    await world.clock.advance(999);
+    world.disk.delayMs = () => 1;
+    let left = call;
+    await world.clock.run(
+      new Promise<void>((resolve) => {
+        world.disk.onCall = () => {
+          if (left-- === 0) resolve();
+          return undefined;
+        };
+      }),
+    );
+    isEmptied = bases(world).every((base) => base === 4) && world.log.logStartOffset === 4;
+    await world.stop();
+    const { calls } = world.disk;
+    const held = { timers: world.clock.pendingTimers, files: world.disk.openFiles.size };
+    await world.clock.advance(1000);
+    const after = world.disk.calls - calls;
+    t.same({ ...held, after }, { timers: 0, files: 0, after: 0 }, `stop at call ${call}`);
+  }
+  t.ok(isEmptied);
+});
+
+t.test('a stop leaves no timer of a topic that was deleted', async (t) => {
+  const world = worldOf({ fileDeleteDelayMs: HOUR });
+  await world.start();
+  await fill(world, 3);
+  await world.clock.run(world.store.remove(TOPIC_ID, 0));
+  await world.stop();
+  t.equal(world.clock.pendingTimers, 0);
+  t.equal(world.disk.openFiles.size, 0);
+});
+
 t.test('segments go when there is too much, and no more of them than that', async (t) => {
   const world = worldOf({ retentionMs: -1, retentionBytes: 2500 });
   await world.start();

@@ -278,3 +278,28 @@ t.test('a bounded number of files is open, whatever the number of segments', asy
   await log.close();
   t.equal(context.files.openFiles, 0);
 });
+
+t.test('a sync beside a roll gives the file back once', async (t) => {
+  const world = new World();
+  world.options = { ...OPTIONS, segmentBytes: 700 };
+  const context = world.context();
+  await context.env.disk.makeDir(PLACE.dataDir);
+  const log = SegmentLog.create(context, PLACE, world.options, 0);
+  const batches = batchesFrom(0, 7);
+  await append(log, batches.slice(0, 1));
+  await log.sync();
+  await append(log, batches.slice(1, 3));
+  const isLog = (path: string) => path.endsWith('00000.log');
+  world.disk.delayMs = ({ name, path }) => (name === 'sync' && isLog(path) ? 100 : 0);
+  const rolling = append(log, batches.slice(3));
+  await world.clock.settle();
+  t.equal(log.segments().length, 1, 'the roll waits for its sync');
+  const syncing = log.sync();
+  await world.clock.run(Promise.all([rolling, syncing]));
+  t.ok(log.segments().length > 1);
+  await world.clock.run(log.sync());
+  await world.clock.run(log.close());
+  await context.files.close();
+  const left = [...world.disk.openFiles].map(({ path }) => path);
+  t.same(left, [], 'no user is counted twice, and none is missing');
+});

@@ -155,11 +155,40 @@ t.test('a log that was never written is deleted without a trace', async (t) => {
   t.equal(world.clock.pendingTimers, 0);
 });
 
-t.test('a closed log leaves no timer and no open file', async (t) => {
-  const { world, log } = await worldOfSegments();
+t.test('a stop leaves what is to be removed later to the next start', async (t) => {
+  const world = new World();
+  world.options = { ...OPTIONS, segmentBytes: 700, fileDeleteDelayMs: 60_000 };
+  const context = world.context();
+  await context.env.disk.makeDir(PLACE.dataDir);
+  const log = SegmentLog.create(context, PLACE, world.options, 0);
+  await append(log, BATCHES);
   await log.deleteSegmentsBelow(16);
   t.equal(world.clock.pendingTimers, 2);
-  await log.close();
+  await log.removeAll();
+  t.equal(world.clock.pendingTimers, 3, 'also of a log that is gone');
+  await context.removals.stop();
   t.equal(world.clock.pendingTimers, 0);
-  t.ok(world.disk.files().every((file) => file.startsWith(FOLDER)));
+  context.removals.later(1, FOLDER, () => Promise.reject(new Error('too late')));
+  t.equal(world.clock.pendingTimers, 0);
+  await context.files.close();
+  t.same([...world.disk.openFiles], []);
+});
+
+t.test('a stop waits for a removal that has begun', async (t) => {
+  const { world, log } = await worldOfSegments();
+  await log.close();
+  const context = world.context();
+  const reopened = await SegmentLog.open(context, PLACE, world.options, CLEAN);
+  await reopened.deleteSegmentsBelow(8);
+  world.disk.delayMs = ({ name }) => (name === 'remove' ? 5000 : 0);
+  await world.clock.advance(60_001);
+  const calls = world.disk.calls;
+  t.ok(
+    world.disk.files().some((file) => file.endsWith('.deleted')),
+    'it is under way',
+  );
+  await world.clock.run(context.removals.stop());
+  t.notOk(world.disk.files().some((file) => file.endsWith('.deleted')));
+  t.ok(world.disk.calls > calls);
+  await reopened.close();
 });

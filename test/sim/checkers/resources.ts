@@ -12,6 +12,8 @@ const FRAMES_BYTES = 2 ** 22;
 const BATCH_BYTES = 2 ** 20;
 /** A group's session and a producer's transaction may last so long after all clients went. */
 const SESSIONS_MS = 20_000;
+/** So long may half a frame be waited for whose connection is lost: 30 s, and 1 s for 32 KB of it. */
+const SLOWEST_FRAME_MS = 70_000;
 
 export interface Budget {
   /** memory.max.bytes. */
@@ -36,6 +38,7 @@ export async function checkReleased(run: Run): Promise<void> {
   const { world, history } = run;
   run.leaveAll();
   await world.sleep(SESSIONS_MS);
+  if (world.network.hasLost) await world.sleep(SLOWEST_FRAME_MS - SESSIONS_MS);
   if (world.broker === undefined) throw new Error('the broker ended in peace');
   const { memory, watchers, deadlines } = world.broker.services;
   for (const user of MEMORY_USERS) {
