@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The command line. Exit codes: 0 done, 1 failed or damage found, 2 asked for in a way that cannot
  * be, 3 not there, 4 not to be had at this time, 130 and 143 ended by SIGINT and SIGTERM. Who reads
@@ -25,6 +24,8 @@ function oneMore(text: string, before: readonly string[]): string[] {
   return [...before, text];
 }
 
+let isServing = false;
+
 const program = new Command('tailrace')
   .description('A log broker that speaks the Kafka wire protocol.')
   .version(VERSION, '--version')
@@ -48,7 +49,10 @@ program
     '\nEnvironment variables KAFKA_LOG_RETENTION_MS and so on set log.retention.ms and so on.' +
       '\nThe command line comes before the environment, the environment before the file.',
   )
-  .action((options: ServeOptions) => serve(options));
+  .action(async (options: ServeOptions) => {
+    await serve(options);
+    isServing = true;
+  });
 
 addInspectCommands(program);
 addSliceCommand(program);
@@ -58,9 +62,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.stderr.write(`tailrace: ${(error as Error).message}\n`);
-  process.exit(error instanceof CliError ? error.exitCode : ExitCode.failed);
-}
+/** How it went, when the command is done or the broker of `serve` serves its clients. */
+export const outcome: Promise<'serves' | 'done'> = program.parseAsync().then(
+  () => (isServing ? 'serves' : 'done'),
+  (error: unknown) => {
+    process.stderr.write(`tailrace: ${(error as Error).message}\n`);
+    process.exit(error instanceof CliError ? error.exitCode : ExitCode.failed);
+  },
+);

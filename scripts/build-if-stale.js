@@ -9,7 +9,7 @@ import fse from 'fs-extra';
 const root = resolve(import.meta.dirname, '..');
 const SOURCES = ['protocol', 'storage', 'broker', 'http', 'cli', 'scripts', 'package-lock.json'];
 
-const built = await modified(join(root, 'dist', 'cli.js'));
+const built = await modified(join(root, 'dist', 'cli.cjs'));
 const newest = Math.max(...(await Promise.all(SOURCES.map((name) => newestIn(join(root, name))))));
 if (newest > built) await import('./bundle.js');
 

@@ -89,8 +89,8 @@ export interface Disk {
    */
   readonly cachedBytes?: number | undefined;
   /**
-   * The same disk, whose `list`, `stat` and `readFile` stop the process for as long as they take.
-   * For thousands of small files that is many times cheaper; for a start, which holds up nobody.
+   * The same disk, whose `list`, `stat`, `readFile`, `makeDir` and `remove` stop the process for as
+   * long as they take. For small files that is many times cheaper; for a start, which holds up nobody.
    * A disk without it does as well.
    */
   blocking?(): Disk;

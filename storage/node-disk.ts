@@ -187,6 +187,12 @@ function blocking(disk: Disk): Disk {
     async list(folder) {
       return orNothingSync(() => fs.readdirSync(folder), []).sort();
     },
+    async makeDir(folder) {
+      fs.mkdirSync(folder, { recursive: true });
+    },
+    async remove(filePath) {
+      orNothingSync(() => fs.unlinkSync(filePath), undefined);
+    },
   };
 }
 
@@ -235,11 +241,12 @@ export function nodeDisk(): Disk {
     },
     async syncDir(folder) {
       if (!CAN_SYNC_FOLDERS) return;
-      const descriptor = await fs.open(path.resolve(folder), 'r');
+      // Opening a folder waits for nothing: a thread for the sync alone.
+      const descriptor = fs.openSync(path.resolve(folder), 'r');
       try {
         await fs.fsync(descriptor);
       } finally {
-        await fs.close(descriptor);
+        fs.closeSync(descriptor);
       }
     },
   };

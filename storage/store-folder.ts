@@ -61,10 +61,12 @@ export async function openStoreFolder(
   dataDir: string,
   nodeId: number,
 ): Promise<StoreFolder> {
-  const { disk } = env;
-  const lock = await takeFolder(env, dataDir);
+  // A dozen small questions, each of which would wait for a thread.
+  const disk = env.disk.blocking?.() ?? env.disk;
+  const atOnce = { ...env, disk };
+  const lock = await takeFolder(env, disk, dataDir);
   try {
-    const clusterId = await identify(env, dataDir, nodeId);
+    const clusterId = await identify(atOnce, dataDir, nodeId);
     const device = (await disk.stat(dataDir))?.device ?? 0;
     const wasClean = await takeCleanShutdown(disk, dataDir);
     const journalDir = path.join(dataDir, JOURNAL_DIR);
@@ -75,11 +77,11 @@ export async function openStoreFolder(
       device,
       wasClean,
       journalDir,
-      journal: await readJournal(env, journalDir, device),
-      recoveryPoints: await readOffsets(env, path.join(dataDir, RECOVERY_POINTS_FILE)),
-      logStarts: await readOffsets(env, path.join(dataDir, LOG_START_OFFSETS_FILE)),
-      knownEnds: await readEnds(env, dataDir),
-      names: await clearUp(env, dataDir),
+      journal: await readJournal(atOnce, journalDir, device),
+      recoveryPoints: await readOffsets(atOnce, path.join(dataDir, RECOVERY_POINTS_FILE)),
+      logStarts: await readOffsets(atOnce, path.join(dataDir, LOG_START_OFFSETS_FILE)),
+      knownEnds: await readEnds(atOnce, dataDir),
+      names: await clearUp(atOnce, dataDir),
     };
   } catch (error) {
     await lock.release();
@@ -88,8 +90,7 @@ export async function openStoreFolder(
 }
 
 /** Makes the folder where there is none, and locks it: the first that a start writes. */
-async function takeFolder(env: Env, dataDir: string): Promise<FolderLock> {
-  const { disk } = env;
+async function takeFolder(env: Env, disk: Disk, dataDir: string): Promise<FolderLock> {
   try {
     await disk.makeDir(dataDir);
     await syncNames(disk, dataDir);

@@ -4,9 +4,11 @@
  */
 
 import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import fse from 'fs-extra';
 import t from 'tap';
@@ -15,14 +17,18 @@ import { produce } from '../benchmarks/client/producer.ts';
 import { read } from '../benchmarks/client/reader.ts';
 import { createTopic } from '../benchmarks/client/topics.ts';
 import { VERSION } from '../broker/version.ts';
+import { compile } from '../cli/code-cache.ts';
 import { buildBatch } from '../protocol/batch-builder.ts';
 import * as recordBatch from '../protocol/record-batch.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, import.meta.url.endsWith('.ts') ? '..' : '../..');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-/** The tarball has little more than the bundle; a file that slipped in would show here. */
-const MOST_UNPACKED_BYTES = 4_000_000;
+/**
+ * The tarball has little more than the bundles, of the program and of what is imported; a file that
+ * slipped in would show here.
+ */
+const MOST_UNPACKED_BYTES = 4_500_000;
 
 const home = await fse.mkdtemp(join(tmpdir(), 'tailrace-package-'));
 t.teardown(() => fse.remove(home));
@@ -51,7 +57,7 @@ await run(
 t.test('the tarball holds the bundle, its types, and the papers', async (t) => {
   const paths = packed.files.map(({ path }) => path).filter((path) => !path.startsWith('dist/'));
   t.same(paths.toSorted(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
-  t.ok(packed.files.every(({ path }) => !path.endsWith('.map')));
+  t.ok(packed.files.every(({ path }) => !/\.(map|cache)$/.test(path)));
   t.ok(packed.unpackedSize < MOST_UNPACKED_BYTES, `${packed.unpackedSize} bytes`);
 });
 
@@ -71,11 +77,7 @@ t.test('its version is the one that the program says', async (t) => {
 });
 
 t.test('npx tailrace serve listens, keeps data, compresses, and ends at SIGTERM', async (t) => {
-  const program = join(folder, 'node_modules', '.bin', 'tailrace');
-  const child = spawn(program, ['serve', '--port', '0', '--data', 'data'], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const child = serve('data');
   t.teardown(() => child.kill('SIGKILL'));
   const line = await firstLine(child.stdout);
   const match = /^tailrace (\S+) listens on 127\.0\.0\.1:(\d+), keeps its data in (\S+), .*SIGTERM/;
@@ -92,6 +94,28 @@ t.test('npx tailrace serve listens, keeps data, compresses, and ends at SIGTERM'
   child.kill('SIGTERM');
   t.equal(await ended, 143);
   t.ok(await fse.pathExists(join(folder, 'data', 'meta.properties')));
+});
+
+t.test('the first start keeps its compiled code, later ones use it', async (t) => {
+  const dist = join(folder, 'node_modules', 'tailrace', 'dist');
+  const caches = async () => (await fse.readdir(dist)).filter((name) => name.endsWith('.cache'));
+  for (const name of await caches()) await fse.remove(join(dist, name));
+  await serveUntil(async () => (await caches()).length > 0);
+  const [name, ...others] = await caches();
+  t.same(others, []);
+  t.equal(name, `program-${process.version}-${process.arch}.cache`);
+  const cache = join(dist, name!);
+
+  const wrong = Buffer.alloc(1000);
+  await fse.writeFile(cache, wrong);
+  await serveUntil(async () => (await fse.stat(cache)).size > wrong.length);
+  t.pass('one that is of no use is replaced');
+
+  const program = join(dist, 'program.js');
+  const digest = createHash('sha256')
+    .update(await fse.readFile(program))
+    .digest('hex');
+  t.ok(compile({ program, cache, name: digest }).isCached, 'the launcher would use this one');
 });
 
 t.test(
@@ -169,6 +193,27 @@ t.test('its types are complete', async (t) => {
   }).catch((error) => error);
   t.equal(said.stdout, '');
 });
+
+function serve(data: string) {
+  const program = join(folder, 'node_modules', '.bin', 'tailrace');
+  return spawn(program, ['serve', '--port', '0', '--data', data], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+}
+
+/** Serves until something holds. */
+async function serveUntil(holds: () => Promise<boolean>): Promise<void> {
+  const child = serve('short');
+  try {
+    await firstLine(child.stdout);
+    while (!(await holds())) await delay(20);
+  } finally {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await ended;
+  }
+}
 
 function firstLine(stream: NodeJS.ReadableStream): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -29,7 +29,7 @@ export class TailraceProcess {
 
   /** Resolves when it says that it is ready; it listens where it did before. */
   async start(): Promise<void> {
-    const args = ['dist/cli.js', 'serve', '--port', String(this.#port), '--data', this.dataFolder];
+    const args = ['dist/cli.cjs', 'serve', '--port', String(this.#port), '--data', this.dataFolder];
     args.push('--log-level', 'warn');
     for (const setting of this.#settings) args.push('--set', setting);
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
