@@ -69,7 +69,7 @@ export class GroupMember extends Worker {
   #memberId = '';
   #generation = -1;
   #isOver = false;
-  /** All that it owns is read and committed up to here. */
+  /** All is read and committed up to here. */
   #ends: ReadonlyMap<Place, number> | undefined;
 
   constructor(run: Run, name: string, places: readonly Place[], checker: GroupChecker) {
@@ -85,7 +85,7 @@ export class GroupMember extends Worker {
     this.client.disconnect();
   }
 
-  /** Ends when all partitions that it owns are committed up to here. */
+  /** Ends when all partitions are its own and committed up to here. */
   finishAt(ends: ReadonlyMap<Place, number>): void {
     this.#ends = ends;
   }
@@ -93,7 +93,8 @@ export class GroupMember extends Worker {
   get #isDone(): boolean {
     const ends = this.#ends;
     if (ends === undefined || this.#generation < 0) return false;
-    return [...this.#positions].every(([place, position]) => position >= ends.get(place)!);
+    // Whom it was divided with may have left just now: then it does not own all yet.
+    return this.#places.every((place) => (this.#positions.get(place) ?? -1) >= ends.get(place)!);
   }
 
   async run(): Promise<void> {

@@ -96,7 +96,8 @@ export class SimWorld {
       }),
     );
     const started = await Promise.race([Broker.launch(config, life.world()), life.ended]);
-    if (started === undefined) return false;
+    // It may also have ended in the very moment at which it was up.
+    if (started === undefined || this.#life !== life) return false;
     this.broker = started;
     return true;
   }
@@ -107,7 +108,7 @@ export class SimWorld {
     const life = this.#life;
     if (broker === undefined || life === undefined) return false;
     const stopped = await Promise.race([broker.stop().then(() => true), life.ended]);
-    if (stopped !== true) return false;
+    if (stopped !== true || this.#life !== life) return false;
     this.heldAtStop = life.held();
     this.disk.kill();
     this.#lifeEnded();

@@ -136,7 +136,9 @@ export class CompactedPart implements Part {
     reader.stopAt(await admin.offset(this.#place, LATEST));
     await reader.run();
     reader.leave();
-    check(reader.taken, world.clock.monotonic() - sinceMs < this.#deleteRetentionMs);
+    const { taken: records, position: end } = reader;
+    const keepsDeletes = world.clock.monotonic() - sinceMs < this.#deleteRetentionMs;
+    check({ records, end, keepsDeletes });
   }
 
   async finish(): Promise<void> {}
