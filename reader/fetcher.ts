@@ -10,6 +10,7 @@
  * long as `patienceMs`; what fails for good ends the reading.
  */
 
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ErrorCode } from '../protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../protocol/messages/fetch.ts';
@@ -63,6 +64,8 @@ export class Fetcher {
     this.#feeds = feeds;
     this.#recovery = new Recovery(host, topic);
     this.#lanes.push({ connection, isBusy: false });
+    // Each partition that rests listens for it.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** Asks for what there is room for, once the turn is over. */

@@ -75,6 +75,23 @@ t.test('errors that pass are waited for, others are told', async (t) => {
   await t.rejects(offsetsOf(reader()), { code: 'TOPIC_NOT_FOUND' });
 });
 
+t.test('as many partitions as there are may rest at once', async (t) => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  t.teardown(() => process.off('warning', onWarning));
+  const refused = new Set<number>();
+  const { broker, reader } = await start(t, ({ partition, fetchOffset }) => {
+    if (refused.has(partition)) return fetchOffset === 0 ? { records: batchAt(0) } : {};
+    refused.add(partition);
+    return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR };
+  });
+  broker.partitions = 12;
+  broker.end = 1;
+  t.equal((await offsetsOf(reader({ follow: false }))).length, 12);
+  t.same(warnings, [], 'who waits listens for the end of it, and nothing leaks');
+});
+
 t.test('a connection that breaks is made again', async (t) => {
   const { broker, reader, events } = await start(t, ({ fetchOffset }) => ({
     records: batchAt(fetchOffset),
