@@ -25,6 +25,7 @@ interface Shape {
   readonly isPrepared: boolean;
   readonly isInTurn: boolean;
   readonly isSynced: boolean;
+  readonly isSyncedInTurn: boolean;
   /** What goes on in another file: chunks of 1 MiB, written in the turn or beside it, and synced. */
   readonly beside: 'nothing' | 'segments in the turn' | 'segments beside the turn';
 }
@@ -34,6 +35,7 @@ const usual: Shape = {
   isPrepared: true,
   isInTurn: true,
   isSynced: true,
+  isSyncedInTurn: false,
   beside: 'nothing',
 };
 
@@ -42,6 +44,7 @@ const shapes: readonly Shape[] = [
   { ...usual, name: 'written in the turn', isSynced: false },
   { ...usual, name: 'synced, file grows', isPrepared: false },
   { ...usual, name: 'synced, file prepared' },
+  { ...usual, name: 'synced in the turn', isSyncedInTurn: true },
   { ...usual, name: 'synced, segments in the turn', beside: 'segments in the turn' },
   { ...usual, name: 'synced, segments beside the turn', beside: 'segments beside the turn' },
 ];
@@ -63,7 +66,11 @@ async function writeSegments(file: DiskFile, shape: Shape, isOver: () => boolean
   }
 }
 
-async function measure(folder: string, shape: Shape): Promise<Histogram> {
+/** How long groups took, and the processor's microseconds of each, segments included. */
+async function measure(
+  folder: string,
+  shape: Shape,
+): Promise<{ micros: Histogram; cpuMicros: number }> {
   const journal = await disk.open(path.join(folder, 'journal'), 'create');
   const segment = await disk.open(path.join(folder, 'segment'), 'create');
   if (shape.isPrepared) await prepare(journal);
@@ -71,23 +78,26 @@ async function measure(folder: string, shape: Shape): Promise<Histogram> {
   const beside =
     shape.beside === 'nothing' ? undefined : writeSegments(segment, shape, () => isOver);
   const micros = buildHistogram({ highestTrackableValue: 10_000_000 });
+  const cpuBefore = process.cpuUsage();
   const end = performance.now() + SECONDS * 1000;
   for (let position = 0; performance.now() < end; position += GROUP.length) {
     if (shape.isPrepared && position + GROUP.length > PREPARED_BYTES) position = 0;
     const began = performance.now();
     if (shape.isInTurn) journal.writeSync([GROUP], position);
     else await journal.write([GROUP], position);
-    if (shape.isSynced) await journal.sync();
+    if (shape.isSyncedInTurn) journal.syncSync();
+    else if (shape.isSynced) await journal.sync();
     micros.recordValue(Math.max(1, Math.round((performance.now() - began) * 1000)));
     if (!shape.isSynced && shape.isInTurn) await new Promise((resolve) => setImmediate(resolve));
   }
+  const cpu = process.cpuUsage(cpuBefore);
   isOver = true;
   await beside;
   await journal.close();
   await segment.close();
   await disk.remove(journal.path);
   await disk.remove(segment.path);
-  return micros;
+  return { micros, cpuMicros: (cpu.user + cpu.system) / micros.totalCount };
 }
 
 const parent = process.argv[2] ?? os.tmpdir();
@@ -95,12 +105,13 @@ const folder = await mkdtemp(path.join(parent, 'tailrace-shapes-'));
 try {
   const rows: string[][] = [];
   for (const shape of shapes) {
-    const micros = await measure(folder, shape);
+    const { micros, cpuMicros } = await measure(folder, shape);
     const rate = Math.round(micros.totalCount / SECONDS);
     const at = (percentile: number) => String(micros.getValueAtPercentile(percentile));
-    rows.push([shape.name, String(rate), at(50), at(99), String(micros.maxValue)]);
+    const max = String(micros.maxValue);
+    rows.push([shape.name, String(rate), at(50), at(99), max, cpuMicros.toFixed(0)]);
   }
-  const head = ['a group of 4 KiB', 'a second', 'p50 µs', 'p99 µs', 'max µs'];
+  const head = ['a group of 4 KiB', 'a second', 'p50 µs', 'p99 µs', 'max µs', 'CPU µs'];
   const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
   process.stdout.write(`${lines.join('\n')}\n`);
 } finally {

@@ -4,6 +4,7 @@
  */
 
 import type { Decoded, Input, Message, VersionRange } from '../protocol/schema.ts';
+import type { Later } from './later.ts';
 import type { Services } from './services.ts';
 
 /** The connection a request came in on, as handlers see it. */
@@ -43,7 +44,7 @@ export interface RequestContext {
  * connection starts when the handler has returned. Where fixing the order must wait (a held
  * Produce), `Staged.ordered` says when the next may start. Answers leave in request order.
  */
-export type Answer<R> = R | Promise<R> | Staged<R>;
+export type Answer<R> = R | Promise<R> | Later<R> | Staged<R>;
 
 /** Two stages: the order is fixed when `ordered` resolves (it never rejects), the answer comes later. */
 export class Staged<R> {

@@ -310,7 +310,13 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
       }
     }
     this.endWhenAnswered();
-    this.pump();
+    this.pumpSoon();
+  }
+
+  /** What waited for an answer starts behind it, and not in the midst of what gave it. */
+  private pumpSoon(): void {
+    if (this.pumping || this.next === undefined) return;
+    queueMicrotask(() => this.pump());
   }
 
   private giveRequest(exchange: Exchange): void {

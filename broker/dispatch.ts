@@ -26,6 +26,7 @@ import {
 import { blameOf, errorCodeOf, messageFor } from './error-map.ts';
 import { Exchange } from './exchange.ts';
 import type { FramePool } from './frame-pool.ts';
+import { type Asker, Later } from './later.ts';
 import { type LimitedLog, shown } from './limited-log.ts';
 import type { HistogramSeries, Series } from './metrics.ts';
 import type { Services } from './services.ts';
@@ -126,25 +127,28 @@ export class Dispatcher {
     if (api.keepsFrame !== true) this.frames.release(body.frame);
     (this.rows[api.key] as Row).requests.add();
     this.inFlight.add();
-    const done = (value: unknown) => {
-      this.inFlight.add(-1);
-      this.finish(exchange, value, request, finished);
-      if (api.keepsFrame === true) this.frames.release(body.frame);
+    const asker: Asker<unknown> = {
+      done: (value) => {
+        this.inFlight.add(-1);
+        this.finish(exchange, value, request, finished);
+        if (api.keepsFrame === true) this.frames.release(body.frame);
+      },
+      failed: (error) => asker.done(this.errorAnswer(exchange, request, error)),
     };
-    const failed = (error: unknown) => done(this.errorAnswer(exchange, request, error));
     let given: unknown;
     try {
       given = api.handle(exchange, request);
     } catch (error) {
-      failed(error);
+      asker.failed(error);
       return undefined;
     }
     if (given instanceof Staged) {
-      given.answer.then(done, failed);
+      given.answer.then(asker.done, asker.failed);
       return given.ordered;
     }
-    if (given instanceof Promise) given.then(done, failed);
-    else done(given);
+    if (given instanceof Later) given.tell(asker);
+    else if (given instanceof Promise) given.then(asker.done, asker.failed);
+    else asker.done(given);
     return undefined;
   }
 

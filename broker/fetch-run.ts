@@ -14,6 +14,7 @@
  *   answer is made. Slices of memory are shared. All are given back when the answer has left.
  *
  * Only what the disk must be asked for makes a promise; reads of one fetch follow one another.
+ * A wait that ends is answered in the turn in which it does.
  * Source: Kafka's ReplicaManager.fetchMessages, readFromLog, DelayedFetch; KIP-74, KIP-320, KIP-595.
  */
 
@@ -24,6 +25,7 @@ import { leaderEpochFault, NO_LEADER_EPOCH } from './epoch-check.ts';
 import type { LocationTeller } from './fetch-location.ts';
 import type { FetchContext } from './fetch-sessions.ts';
 import type { FetchSlice } from './fetch-slice.ts';
+import { Later } from './later.ts';
 import type { Partition } from './partition.ts';
 import { reportPartitionError, reportPartitionFault } from './partition-errors.ts';
 import type { Waiting, WatchEnd } from './watchers.ts';
@@ -43,7 +45,7 @@ export interface FetchLimits {
 }
 
 /** `A` is what `answer` makes of the slices when they are ready. */
-export class FetchRun<A> implements Waiting {
+export class FetchRun<A> extends Later<A> implements Waiting {
   readonly context: RequestContext;
   readonly session: FetchContext;
   readonly slices: readonly FetchSlice[];
@@ -62,8 +64,6 @@ export class FetchRun<A> implements Waiting {
   #fileBytes = 0;
   /** The wait is over: whatever there is, is the answer. */
   #isLast = false;
-  #resolve: ((answer: A) => void) | undefined;
-  #reject: ((error: unknown) => void) | undefined;
 
   constructor(
     context: RequestContext,
@@ -72,6 +72,7 @@ export class FetchRun<A> implements Waiting {
     limits: FetchLimits,
     answer: (run: FetchRun<A>) => A,
   ) {
+    super();
     this.context = context;
     this.session = session;
     this.slices = slices;
@@ -88,16 +89,13 @@ export class FetchRun<A> implements Waiting {
     return [...this.#readable, ...this.slices.filter(({ partition }) => partition === undefined)];
   }
 
-  /** Reads and waits; a promise only when there is something to wait for. */
-  start(): A | Promise<A> {
+  /** Reads and waits; gives itself when there is something to wait for. */
+  start(): A | this {
     const reading = this.#read();
     if (reading === undefined && this.#isEnough()) return this.#answer(this);
-    return new Promise<A>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      if (reading === undefined) this.#park();
-      else this.#after(reading);
-    });
+    if (reading === undefined) this.#park();
+    else this.#after(reading);
+    return this;
   }
 
   watchEnded(reason: WatchEnd): void {
@@ -113,7 +111,7 @@ export class FetchRun<A> implements Waiting {
       if (reading === undefined) this.#proceed();
       else this.#after(reading);
     } catch (error) {
-      this.#fail(error);
+      this.#giveUp(error);
     }
   }
 
@@ -141,7 +139,7 @@ export class FetchRun<A> implements Waiting {
   }
 
   #after(reading: Promise<void>): void {
-    reading.then(() => this.#proceed()).catch((error: unknown) => this.#fail(error));
+    reading.then(() => this.#proceed()).catch((error: unknown) => this.#giveUp(error));
   }
 
   #proceed(): void {
@@ -150,16 +148,19 @@ export class FetchRun<A> implements Waiting {
   }
 
   #conclude(): void {
+    let answer: A;
     try {
-      this.#resolve?.(this.#answer(this));
+      answer = this.#answer(this);
     } catch (error) {
-      this.#fail(error);
+      this.#giveUp(error);
+      return;
     }
+    this.resolve(answer);
   }
 
-  #fail(error: unknown): void {
+  #giveUp(error: unknown): void {
     this.release();
-    this.#reject?.(error);
+    this.fail(error);
   }
 
   #isEnough(): boolean {

@@ -85,16 +85,15 @@ export class ProduceRun implements Deadline {
     return room === undefined ? this.#appendFrom(0) : this.#appendWhenRoom(room);
   }
 
-  /** The second stage; undefined when nothing is to be waited for. */
-  acknowledge(): Promise<void> | undefined {
-    if (this.#acks === 0) return undefined;
+  /** The second stage; false when nothing is to be waited for, else `done` is called once. */
+  acknowledge(done: () => void): boolean {
+    if (this.#acks === 0) return false;
     for (const part of this.parts) if (part.ackEnd >= 0) this.#waiting++;
     for (const part of this.parts) if (part.ackEnd >= 0) this.#await(part, this.#acks);
-    if (this.#waiting === 0) return undefined;
+    if (this.#waiting === 0) return false;
     this.#context.services.deadlines.add(this, this.#timeoutMs);
-    return new Promise<void>((resolve) => {
-      this.#done = resolve;
-    });
+    this.#done = done;
+    return true;
   }
 
   /** The request's timeout: what is not acknowledged by now may or may not come to be so. */

@@ -98,5 +98,6 @@ export function readSlice(
     replicaId: -1,
   };
   const slices = [new FetchSlice(asked, partition, list)];
-  return new FetchRun(context, alone(asked), slices, limits, reading).start();
+  const given = new FetchRun(context, alone(asked), slices, limits, reading).start();
+  return given instanceof FetchRun ? given.promise() : given;
 }

@@ -26,6 +26,7 @@ export class JournalFile<Source> {
   /** Bytes the file has. */
   #allocated: number;
   #allocating: Promise<void> | undefined;
+  #hasFreshZeros = false;
   #header: JournalFileHeader | undefined;
 
   constructor(file: DiskFile, sizeBytes: number) {
@@ -43,11 +44,23 @@ export class JournalFile<Source> {
     return this.#allocated;
   }
 
+  /** Zeros were written since the last sync, which the next one has to wait for too. */
+  get hasFreshZeros(): boolean {
+    return this.#hasFreshZeros;
+  }
+
+  /** A sync begins that covers all that was written. */
+  beginSync(): void {
+    this.isUnsynced = false;
+    if (this.#allocating === undefined) this.#hasFreshZeros = false;
+  }
+
   /** Fills the first part of a new file with zeros, before its first use. */
   async prepare(limitBytes: number): Promise<void> {
     const bytes = Math.min(LARGEST_STEP_BYTES, limitBytes);
     await this.file.write([Buffer.alloc(bytes)], 0);
     this.#allocated = bytes;
+    this.#hasFreshZeros = true;
   }
 
   /** Begins a new use of the file: a new generation makes all that it holds meaningless. */
@@ -95,6 +108,7 @@ export class JournalFile<Source> {
     const settle = () => {
       this.#allocating = undefined;
     };
+    this.#hasFreshZeros = true;
     this.#allocating = this.file.write([Buffer.alloc(bytes)], from).then(() => {
       this.#allocated = Math.max(this.#allocated, from + bytes);
       settle();

@@ -6,6 +6,8 @@ export interface JournalRun {
   readonly end: number;
   readonly buffers: readonly Buffer[];
   readonly sizeBytes: number;
+  /** How many these are. */
+  readonly batches: number;
 }
 
 /** A log, as the journal sees it. */
@@ -47,6 +49,8 @@ export interface JournalOptions {
   readonly writeSyncMaxBytes: number;
   readonly syncMaxMs: number;
   readonly device: number;
+  /** Whether nothing else is being written, so that a sync waits for nobody. */
+  readonly isDiskQuiet: () => boolean;
   /** Told how long each sync took, in milliseconds. */
   readonly onSync: (durationMs: number) => void;
   /** The journal is half full: these logs hold its oldest file. */

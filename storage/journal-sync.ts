@@ -1,16 +1,26 @@
 /**
  * Makes durable what the journal wrote: one fdatasync is in flight at most, and covers all that was
- * written when it began. What nobody waits for is synced a little later. A failed sync is final.
+ * written when it began. It is done by a thread or, where that is quicker and nothing speaks against
+ * it, in the turn of the event loop (sync-pace.ts). What nobody waits for is synced a little later.
+ * A failed sync is final.
  */
 
 import type { Env, Timer } from './env.ts';
 import type { SyncedMark } from './journal-format.ts';
 import type { JournalSeries, LogJournalFile } from './journal-series.ts';
-import type { JournalOptions, JournalSource } from './journal-source.ts';
+import type { JournalOptions, JournalRun, JournalSource } from './journal-source.ts';
+import { SyncPace } from './sync-pace.ts';
 
 interface WrittenLease {
   readonly leaseEnd: number;
   readonly file: LogJournalFile;
+}
+
+/** What a sync makes durable. */
+interface Taken {
+  readonly ends: ReadonlyMap<JournalSource, number>;
+  readonly leases: ReadonlyMap<JournalSource, WrittenLease>;
+  readonly mark: SyncedMark;
 }
 
 export class JournalSync {
@@ -24,6 +34,10 @@ export class JournalSync {
   #ends = new Map<JournalSource, number>();
   #leases = new Map<JournalSource, WrittenLease>();
   #files = new Set<LogJournalFile>();
+  /** How much that is. */
+  #batches = 0;
+  #sizeBytes = 0;
+  readonly #pace = new SyncPace();
   #running: Promise<void> | undefined;
   #isWanted = false;
   #later: Timer | undefined;
@@ -48,12 +62,16 @@ export class JournalSync {
   wrote(
     file: LogJournalFile,
     source: JournalSource,
-    end: number | undefined,
+    run: JournalRun | undefined,
     leaseEnd: number | undefined,
   ): void {
     this.#files.add(file);
     file.isUnsynced = true;
-    if (end !== undefined) this.#ends.set(source, end);
+    if (run !== undefined) {
+      this.#ends.set(source, run.end);
+      this.#batches += run.batches;
+      this.#sizeBytes += run.sizeBytes;
+    }
     if (leaseEnd === undefined) return;
     file.leases.add(source);
     this.#leases.set(source, { leaseEnd, file });
@@ -79,8 +97,11 @@ export class JournalSync {
     return this.#ends.keys();
   }
 
-  /** Begins a sync when one is wanted and none is in flight. */
-  start(): void {
+  /**
+   * Begins a sync when one is wanted and none is in flight. `mayStop`: answers to what was written
+   * have left, so the turn may stand still for a quick one.
+   */
+  start(mayStop = false): void {
     if (this.#running !== undefined || this.#hasEnded) return;
     if (!this.#isWanted) {
       this.#startLater();
@@ -91,34 +112,71 @@ export class JournalSync {
     this.#later?.cancel();
     this.#later = undefined;
     this.#laterMs = this.#options.syncMaxMs;
-    this.#run();
+    this.#run(mayStop);
   }
 
-  #run(): void {
-    const ends = this.#ends;
-    const leases = this.#leases;
+  #run(mayStop: boolean): void {
+    const taken: Taken = { ends: this.#ends, leases: this.#leases, mark: this.#series.end };
     const files = [...this.#files];
-    const mark = this.#series.end;
+    const first = mayStop ? this.#fileForTurn(files) : undefined;
     this.#ends = new Map();
     this.#leases = new Map();
     this.#files = new Set();
-    for (const file of files) file.isUnsynced = false;
-    const started = this.#env.clock.monotonic();
-    this.#running = Promise.all(files.map((file) => file.file.sync())).then(
-      () => {
-        this.#options.onSync(this.#env.clock.monotonic() - started);
-        this.mark = mark;
-        this.#running = undefined;
-        this.#becameDurable(ends, leases);
-        this.start();
-      },
-      (error: Error) => {
-        this.#running = undefined;
-        this.#hasEnded = true;
-        for (const [source, end] of ends) if (!this.#ends.has(source)) this.#ends.set(source, end);
-        this.#failed(error);
-      },
-    );
+    this.#batches = 0;
+    this.#sizeBytes = 0;
+    for (const file of files) file.beginSync();
+    const startedMs = this.#env.clock.monotonic();
+    if (first !== undefined) this.#syncInTurn(first, taken, startedMs);
+    else this.#running = this.#syncBeside(files, taken, startedMs);
+  }
+
+  /** The file whose sync may be done in the turn. */
+  #fileForTurn(files: readonly LogJournalFile[]): LogJournalFile | undefined {
+    const [file] = files;
+    const isQuiet = files.length === 1 && !file!.hasFreshZeros && this.#options.isDiskQuiet();
+    return isQuiet && this.#pace.fitsTurn(this.#batches, this.#sizeBytes) ? file : undefined;
+  }
+
+  #syncInTurn(file: LogJournalFile, taken: Taken, startedMs: number): void {
+    try {
+      file.file.syncSync();
+    } catch (error) {
+      this.#syncFailed(taken, error as Error);
+      return;
+    }
+    this.#synced(taken, startedMs, true);
+  }
+
+  async #syncBeside(
+    files: readonly LogJournalFile[],
+    taken: Taken,
+    startedMs: number,
+  ): Promise<void> {
+    try {
+      if (files.length === 1) await files[0]!.file.sync();
+      else await Promise.all(files.map((file) => file.file.sync()));
+    } catch (error) {
+      this.#running = undefined;
+      this.#syncFailed(taken, error as Error);
+      return;
+    }
+    this.#running = undefined;
+    this.#synced(taken, startedMs, false);
+    this.start();
+  }
+
+  #synced({ ends, leases, mark }: Taken, startedMs: number, isInTurn: boolean): void {
+    const tookMs = this.#env.clock.monotonic() - startedMs;
+    this.#pace.took(tookMs, isInTurn);
+    this.#options.onSync(tookMs);
+    this.mark = mark;
+    this.#becameDurable(ends, leases);
+  }
+
+  #syncFailed({ ends }: Taken, error: Error): void {
+    this.#hasEnded = true;
+    for (const [source, end] of ends) if (!this.#ends.has(source)) this.#ends.set(source, end);
+    this.#failed(error);
   }
 
   #startLater(): void {

@@ -135,7 +135,8 @@ export class Journal {
     }
     if (this.#dirty.size > 0 && !this.#writeDirty()) return;
     if (this.#writing !== undefined) return;
-    this.#sync.start();
+    // Answers to what was written go out before, at the end of what called this.
+    queueMicrotask(() => this.#sync.start(true));
     if (this.#dirty.size > 0) this.#schedule();
   }
 
@@ -244,7 +245,7 @@ export class Journal {
   #wrote(file: LogJournalFile, taken: readonly Taken[]): void {
     for (const { source, run, lease } of taken) {
       if (run !== undefined && run.end > source.persistedOffset) file.pins.set(source, run.end);
-      this.#sync.wrote(file, source, run?.end, lease);
+      this.#sync.wrote(file, source, run, lease);
     }
     for (const { source, run } of taken) {
       if (run !== undefined) source.onWritten(run.end);

@@ -137,6 +137,10 @@ class NodeFile implements DiskFile {
     return fs.fdatasync(this.#descriptor);
   }
 
+  syncSync(): void {
+    fs.fdatasyncSync(this.#descriptor);
+  }
+
   truncate(sizeBytes: number): Promise<void> {
     return fs.ftruncate(this.#descriptor, sizeBytes);
   }

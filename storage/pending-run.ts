@@ -33,7 +33,7 @@ export class PendingRun {
    * What is pending, as one run, without what is persisted already; the journal has it in work only
    * after `sent`. To be followed by `letGo`.
    */
-  take(persisted: number): (JournalRun & { readonly batches: number }) | undefined {
+  take(persisted: number): JournalRun | undefined {
     const batches = this.#batches.filter(({ lastOffset }) => lastOffset >= persisted);
     for (const batch of this.#batches) if (batch.lastOffset < persisted) batch.extent.release();
     this.#batches = [];

@@ -180,6 +180,7 @@ export class Store implements LogStore {
         writeSyncMaxBytes: this.#options.journalWriteSyncMaxBytes,
         syncMaxMs: this.#options.journalSyncMaxMs,
         device,
+        isDiskQuiet: () => this.#path.queue.chunks === 0,
         onSync: events.onJournalSync,
         onPressure: (sources) => sealAll(sources),
         onStall: (error) => {

@@ -15,6 +15,7 @@ import { ProtocolError } from '../../protocol/errors.ts';
 import { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
 import type { Decoded, Input } from '../../protocol/schema.ts';
 import { api, CLOSE_CONNECTION, NO_RESPONSE, type RequestContext, Staged } from '../api.ts';
+import { Later } from '../later.ts';
 import { reportPartitionError } from '../partition-errors.ts';
 import { ProducePart } from '../produce-part.ts';
 import { type Acks, ProduceRun } from '../produce-run.ts';
@@ -108,16 +109,17 @@ function answer(request: Request, parts: readonly ProducePart[]): Response {
   return { responses, throttleTimeMs: 0 };
 }
 
-async function acknowledge(request: Request, run: ProduceRun): Promise<Response> {
-  await run.acknowledge();
-  return answer(request, run.parts);
+function acknowledge(request: Request, run: ProduceRun): Response | Later<Response> {
+  const later = new Later<Response>();
+  const isWaiting = run.acknowledge(() => later.resolve(answer(request, run.parts)));
+  return isWaiting ? later : answer(request, run.parts);
 }
 
 /** What follows when all is appended. */
 function conclude(
   request: Request,
   run: ProduceRun,
-): Response | Promise<Response> | typeof NO_RESPONSE | typeof CLOSE_CONNECTION {
+): Response | Later<Response> | typeof NO_RESPONSE | typeof CLOSE_CONNECTION {
   if (request.acks === 0) return run.hasErrors ? CLOSE_CONNECTION : NO_RESPONSE;
   return acknowledge(request, run);
 }
@@ -139,7 +141,10 @@ export const produce = api({
     if (appending === undefined) return conclude(request, run);
     return new Staged(
       appending,
-      appending.then(() => conclude(request, run)),
+      appending.then(() => {
+        const given = conclude(request, run);
+        return given instanceof Later ? given.promise() : given;
+      }),
     );
   },
   onError(_context, request, errorCode) {

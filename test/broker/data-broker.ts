@@ -10,6 +10,7 @@ import { InlineCodecs } from '../../broker/codec-pool.ts';
 import { Config } from '../../broker/config.ts';
 import { Deadlines } from '../../broker/deadlines.ts';
 import { FetchSessions } from '../../broker/fetch-sessions.ts';
+import { Later } from '../../broker/later.ts';
 import { LimitedLog } from '../../broker/limited-log.ts';
 import { Locations } from '../../broker/locations.ts';
 import { MemoryBudget } from '../../broker/memory-budget.ts';
@@ -220,7 +221,9 @@ export class DataBroker {
     };
     const handled = api.handle(context, request);
     const staged = handled instanceof Staged ? handled : undefined;
-    const given: Promise<unknown> = Promise.resolve(staged === undefined ? handled : staged.answer);
+    const answered = staged === undefined ? handled : staged.answer;
+    const given: Promise<unknown> =
+      answered instanceof Later ? answered.promise() : Promise.resolve(answered);
     const call = { isOrdered: staged === undefined, isAnswered: false, given };
     const answer = given.then((response) => {
       call.isAnswered = true;

@@ -38,6 +38,10 @@ class HeldFile implements DiskFile {
     return this.file.sync();
   }
 
+  syncSync(): void {
+    this.file.syncSync();
+  }
+
   truncate(sizeBytes: number): Promise<void> {
     return this.file.truncate(sizeBytes);
   }

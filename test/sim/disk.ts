@@ -346,6 +346,15 @@ class OpenSimFile implements DiskFile {
     }
   }
 
+  syncSync(): void {
+    try {
+      this.#disk.perform(this.#life, 'sync', this.path, () => this.#file.sync());
+    } catch (error) {
+      if (!(error instanceof ProcessEnded)) this.#file.failSync();
+      throw error;
+    }
+  }
+
   truncate(sizeBytes: number): Promise<void> {
     return this.#call('truncate', () => {
       this.#checkWritable('ftruncate');

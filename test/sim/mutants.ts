@@ -75,7 +75,9 @@ function withoutSyncs(isHit: (path: string) => boolean): (disk: Disk) => Disk {
     const open = disk.open.bind(disk);
     const lying = async (path: string, mode: OpenMode): Promise<DiskFile> => {
       const file = await open(path, mode);
-      return isHit(path) ? Object.assign(file, { sync: () => Promise.resolve() }) : file;
+      return isHit(path)
+        ? Object.assign(file, { sync: () => Promise.resolve(), syncSync: () => {} })
+        : file;
     };
     return Object.assign(disk, { open: lying });
   };
@@ -90,6 +92,8 @@ function withLateWrites(disk: Disk): Disk {
     const file = await open(path, mode);
     if (!isJournal(path)) return file;
     const { write, sync } = { write: file.write.bind(file), sync: file.sync.bind(file) };
+    const writeSync = file.writeSync.bind(file);
+    const syncSync = file.syncSync.bind(file);
     const kept: { readonly bytes: Buffer; readonly position: number }[] = [];
     const keep = (buffers: readonly Buffer[], position: number) => {
       kept.push({ bytes: Buffer.concat(buffers), position });
@@ -100,6 +104,10 @@ function withLateWrites(disk: Disk): Disk {
       sync: async () => {
         for (const { bytes, position } of kept.splice(0)) await write([bytes], position);
         await sync();
+      },
+      syncSync: () => {
+        for (const { bytes, position } of kept.splice(0)) writeSync([bytes], position);
+        syncSync();
       },
     });
   };

@@ -35,7 +35,7 @@ export class FakeSource implements JournalSource {
     const previousEnd = this.taken;
     this.pending = [];
     this.taken += buffers.length;
-    return { previousEnd, end: this.taken, buffers, sizeBytes };
+    return { previousEnd, end: this.taken, buffers, sizeBytes, batches: buffers.length };
   }
 
   takeLease(): number | undefined {

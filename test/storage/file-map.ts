@@ -60,6 +60,7 @@ export class FileMap implements Disk {
       write: async () => refused(),
       writeSync: refused,
       sync: async () => refused(),
+      syncSync: refused,
       truncate: async () => refused(),
       stat: async () => this.#stat(contents, 1),
       statSync: () => this.#stat(contents, 1),

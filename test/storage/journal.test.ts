@@ -42,6 +42,10 @@ function faulty(disk: Disk, faults: Faults): Disk {
           if (faults.sync) throw faults.sync;
           return file.sync();
         },
+        syncSync: () => {
+          if (faults.sync) throw faults.sync;
+          file.syncSync();
+        },
         truncate: (size) => file.truncate(size),
         stat: () => file.stat(),
         statSync: () => file.statSync(),
@@ -68,6 +72,7 @@ async function setUp(t: TapTest, more: Partial<JournalOptions> = {}) {
     writeSyncMaxBytes: 8 * 1024,
     syncMaxMs: 20,
     device: DEVICE,
+    isDiskQuiet: () => true,
     onSync: () => {},
     onPressure: (sources) => pressed.push(...sources),
     onStall: (error) => stalls.push(error),
@@ -422,6 +427,7 @@ t.test('bytes of an earlier use of a file are never taken for new', async (t) =>
     writeSyncMaxBytes: 8 * 1024,
     syncMaxMs: 20,
     device: DEVICE,
+    isDiskQuiet: () => true,
     onSync: () => {},
     onPressure: () => {},
     onStall: () => {},
