@@ -2,7 +2,9 @@
  * UpdateFeatures, API key 57, versions 0-2: levels of features. Each is in force at the one level that
  * this broker has: asking for that is granted, asking for another refused, and nothing changes.
  *
- * Version 1: kinds of upgrades, validate_only. Version 2: one error for all in place of results.
+ * All updates are made or none: what fails is told once for all, and there are results where none failed.
+ *
+ * Version 1: kinds of upgrades, validate_only. Version 2: no results.
  * Source: Kafka's FeatureControlManager.updateFeature; KIP-584, KIP-778.
  */
 
@@ -17,29 +19,43 @@ import { FEATURES } from '../features.ts';
 
 type Request = Decoded<typeof UpdateFeaturesRequest>;
 type Response = Input<typeof UpdateFeaturesResponse>;
-type Result = NonNullable<Response['results']>[number];
 
 const FIRST_WITHOUT_RESULTS = 2;
 
-function resultOf({ feature, maxVersionLevel }: Request['featureUpdates'][number]): Result {
-  const refuse = (errorCode: number, why: string): Result => ({
-    feature,
+/** What UpgradeType says; of version 0 allow_downgrade says the same. */
+const UPGRADE = 1;
+const SAFE_DOWNGRADE = 2;
+const UNSAFE_DOWNGRADE = 3;
+
+type Update = Request['featureUpdates'][number];
+type Failure = Pick<Response, 'errorCode' | 'errorMessage'>;
+
+function failureOf(update: Update): Failure | undefined {
+  const { feature, maxVersionLevel } = update;
+  const refuse = (errorCode: number, why: string): Failure => ({
     errorCode,
-    errorMessage: `Invalid update version ${maxVersionLevel} for feature ${feature}. ${why}`,
+    errorMessage:
+      'The update failed for all features since the following feature had an error: ' +
+      `Invalid update version ${maxVersionLevel} for feature ${feature}. ${why}`,
   });
+  const { INVALID_UPDATE_VERSION, FEATURE_UPDATE_FAILED } = ErrorCode;
+  const upgradeType = update.allowDowngrade ? SAFE_DOWNGRADE : update.upgradeType;
+  if (upgradeType < UPGRADE || upgradeType > UNSAFE_DOWNGRADE) {
+    return refuse(INVALID_UPDATE_VERSION, `${upgradeType} is no type of upgrade.`);
+  }
   const known = FEATURES.find(({ name }) => name === feature);
   if (known === undefined) {
-    return refuse(ErrorCode.INVALID_UPDATE_VERSION, 'The broker does not know this feature.');
+    return refuse(INVALID_UPDATE_VERSION, 'The broker does not know this feature.');
   }
   if (maxVersionLevel < 0 || maxVersionLevel > known.level) {
-    const why = `The broker supports the levels 0-${known.level}.`;
-    return refuse(ErrorCode.INVALID_UPDATE_VERSION, why);
+    return refuse(INVALID_UPDATE_VERSION, `The broker supports the levels 0-${known.level}.`);
   }
-  if (maxVersionLevel !== known.level) {
-    const why = `The level in force is ${known.level} and cannot be lowered.`;
-    return refuse(ErrorCode.FEATURE_UPDATE_FAILED, why);
+  if (maxVersionLevel === known.level) return undefined;
+  if (upgradeType === UPGRADE) {
+    return refuse(INVALID_UPDATE_VERSION, 'It would be lowered, which was not asked for.');
   }
-  return { feature, errorCode: ErrorCode.NONE, errorMessage: null };
+  const why = `The level in force is ${known.level} and cannot be lowered.`;
+  return refuse(FEATURE_UPDATE_FAILED, why);
 }
 
 function update({ apiVersion }: RequestContext, { featureUpdates }: Request): Response {
@@ -47,17 +63,15 @@ function update({ apiVersion }: RequestContext, { featureUpdates }: Request): Re
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) {
     const errorMessage = `The feature ${twice} is named more than once.`;
-    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage, results: [] };
+    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage };
   }
-  const results = featureUpdates.map(resultOf);
-  const failed = results.find(({ errorCode }) => errorCode !== ErrorCode.NONE);
-  if (apiVersion >= FIRST_WITHOUT_RESULTS && failed !== undefined) {
-    return { errorCode: failed.errorCode, errorMessage: failed.errorMessage };
+  for (const update of featureUpdates) {
+    const failure = failureOf(update);
+    if (failure !== undefined) return failure;
   }
-  const { NONE: errorCode } = ErrorCode;
-  return apiVersion >= FIRST_WITHOUT_RESULTS
-    ? { errorCode, errorMessage: null }
-    : { errorCode, errorMessage: null, results };
+  const done = { errorCode: ErrorCode.NONE, errorMessage: null };
+  if (apiVersion >= FIRST_WITHOUT_RESULTS) return done;
+  return { ...done, results: names.map((feature) => ({ feature, ...done })) };
 }
 
 export const updateFeatures = api({

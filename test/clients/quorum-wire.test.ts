@@ -92,21 +92,33 @@ t.test('there is no quorum of anything else', async (t) => {
 });
 
 t.test('a feature is in force at one level', async (t) => {
-  const update = async (version: number, feature: string, level: number, more = {}) => {
-    const featureUpdates = [{ feature, maxVersionLevel: level, ...more }];
+  const feature = 'transaction.version';
+  const update = async (version: number, ...featureUpdates: { feature: string }[]) => {
+    const levels = featureUpdates.map((one) => ({ maxVersionLevel: 2, ...one }));
     const pair = [UpdateFeaturesRequest, UpdateFeaturesResponse] as const;
-    const request = { timeoutMs: 5000, featureUpdates };
-    const answer = await connection.call(...pair, version, request);
-    return errorName(answer.errorCode || (answer.results[0]?.errorCode ?? 0));
+    const request = { timeoutMs: 5000, featureUpdates: levels };
+    const { errorCode, results } = await connection.call(...pair, version, request);
+    return [errorName(errorCode), results.map((one) => [one.feature, errorName(one.errorCode)])];
   };
   for (const version of [0, 1, 2]) {
-    t.equal(await update(version, 'transaction.version', 2), 'NONE');
-    t.equal(await update(version, 'transaction.version', 9), 'INVALID_UPDATE_VERSION');
-    t.equal(await update(version, 'no.such.version', 1), 'INVALID_UPDATE_VERSION');
+    const updated = version < 2 ? [[feature, 'NONE']] : [];
+    t.same(await update(version, { feature }), ['NONE', updated]);
+    t.same(await update(version), ['NONE', []]);
+    const failed = ['INVALID_UPDATE_VERSION', []];
+    const unknown = { feature: 'no.such.version' };
+    t.same(await update(version, unknown), failed);
+    t.same(await update(version, { feature }, unknown), failed, 'one error for all');
+    for (const maxVersionLevel of [-1, 1, 9]) {
+      t.same(await update(version, { feature, ...{ maxVersionLevel } }), failed);
+    }
+    const untyped = { feature, maxVersionLevel: 1, upgradeType: 0 };
+    if (version > 0) t.same(await update(version, untyped), failed);
   }
   if (isApacheKafka) return;
-  const lower = await update(2, 'transaction.version', 1, { upgradeType: 2 });
-  t.equal(lower, 'FEATURE_UPDATE_FAILED');
+  const lower = { feature, maxVersionLevel: 1, upgradeType: 2 };
+  t.same(await update(2, lower), ['FEATURE_UPDATE_FAILED', []]);
+  const older = { feature, maxVersionLevel: 1, allowDowngrade: true };
+  t.same(await update(0, older), ['FEATURE_UPDATE_FAILED', []]);
 });
 
 t.test('the quorum is fixed: nobody joins it or leaves it', async (t) => {
