@@ -22,6 +22,10 @@ type Run = (
 /** After the first requests, which a client sends at once: what answers them is kept, too. */
 const KEEP_AFTER_MS = 500;
 
+/** Threads that wait for the disk: the journal's syncs must not stand behind those of the segments. */
+const DISK_THREADS = '8';
+process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
+
 const files: ProgramFiles = {
   program: path.join(import.meta.dirname, 'program.js'),
   cache: path.join(import.meta.dirname, `program-${process.version}-${process.arch}.cache`),

@@ -26,6 +26,12 @@ export const CLEAN_SHUTDOWN_FILE = '.kafka_cleanshutdown';
 
 /** Replaces a file atomically; durable when it resolves. */
 export async function replaceFile(disk: Disk, target: string, contents: Buffer): Promise<void> {
+  await exchangeFile(disk, target, contents);
+  await disk.syncDir(path.dirname(target));
+}
+
+/** Replaces a file atomically; durable when its folder is synced. */
+export async function exchangeFile(disk: Disk, target: string, contents: Buffer): Promise<void> {
   const temporary = `${target}.tmp`;
   await disk.remove(temporary);
   const file = await disk.open(temporary, 'create');
@@ -36,7 +42,6 @@ export async function replaceFile(disk: Disk, target: string, contents: Buffer):
     await file.close();
   }
   await disk.rename(temporary, target);
-  await disk.syncDir(path.dirname(target));
 }
 
 /** Text of a checkpoint with so many lines of entries. */

@@ -41,6 +41,9 @@ const UNSYNCED_MAX_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 500;
 /** Logs persisted at once before a stop, when there are no clients to be disturbed. */
 const LAST_PARALLELISM = 16;
+/** Of many that wait each has little: one more at once for so many, up to a limit. */
+const CROWD = 8;
+const CROWD_PARALLELISM = 6;
 
 interface Held {
   readonly bytes: number;
@@ -75,6 +78,11 @@ class Stage {
 
   constructor(name: 'write' | 'sync') {
     this.#name = name;
+  }
+
+  /** Logs that wait for it. */
+  get size(): number {
+    return this.#urgent.length + this.#ready.length;
   }
 
   add(waiting: Waiting): void {
@@ -254,18 +262,23 @@ export class FlushQueue {
   #run(): void {
     if (this.#failing !== undefined) return;
     const failed = (error: Error) => this.#env.log.error({ err: error }, 'the flush queue failed');
-    while (this.#syncs.running < this.#parallelism) {
+    while (this.#syncs.running < this.#parallelismOf(this.#syncs)) {
       const waiting = this.#syncs.next();
       if (waiting === undefined) break;
       if (waiting.isSyncing || waiting.written.length === 0) continue;
       this.#sync(waiting).catch(failed);
     }
-    while (this.#writes.running < this.#parallelism) {
+    while (this.#writes.running < this.#parallelismOf(this.#writes)) {
       const waiting = this.#writes.next();
       if (waiting === undefined) break;
       if (waiting.isWriting || waiting.chunks.length === 0) continue;
       this.#write(waiting).catch(failed);
     }
+  }
+
+  #parallelismOf(stage: Stage): number {
+    const wanted = this.#options.parallelism + Math.floor(stage.size / CROWD);
+    return Math.max(this.#parallelism, Math.min(wanted, CROWD_PARALLELISM));
   }
 
   async #write(waiting: Waiting): Promise<void> {

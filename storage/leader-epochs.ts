@@ -7,6 +7,7 @@
 
 import path from 'node:path';
 import {
+  exchangeFile,
   formatCheckpoint,
   LEADER_EPOCHS_FILE,
   parseCheckpoint,
@@ -118,15 +119,17 @@ export class LeaderEpochs {
 
   /**
    * Writes the epochs that begin below an offset, where all batches are persisted; the folder must
-   * be there. Costs nothing when the file says so already.
+   * be there. Costs nothing when the file says so already. `isNameSynced`: the caller syncs the folder.
    */
-  async save(belowOffset: number): Promise<void> {
+  async save(belowOffset: number, isNameSynced = false): Promise<void> {
     const entries = this.#entries.filter((entry) => entry.startOffset < belowOffset);
     const lines = entries.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`);
     const contents = formatCheckpoint(lines);
     const text = contents.toString();
     if (text === this.#stored) return;
-    await replaceFile(this.#disk, path.join(this.#folder, LEADER_EPOCHS_FILE), contents);
+    const file = path.join(this.#folder, LEADER_EPOCHS_FILE);
+    if (isNameSynced) await exchangeFile(this.#disk, file, contents);
+    else await replaceFile(this.#disk, file, contents);
     this.#stored = text;
   }
 }

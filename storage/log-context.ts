@@ -3,6 +3,7 @@
 import type { Disk, Env } from './env.ts';
 import { FileCache } from './file-cache.ts';
 import { FilterBuilder } from './filter-builder.ts';
+import { FolderSyncs } from './folder-syncs.ts';
 import { IndexCache } from './index-cache.ts';
 import { LeftSegments, type LocatedLinks } from './located.ts';
 import { PageCache } from './page-cache.ts';
@@ -26,6 +27,8 @@ export interface LogContext {
   readonly pageCache: PageCache;
   readonly runs: RunCache;
   readonly decompress: Decompress;
+  /** Makes the names of new logs' folders durable, those of several at once. */
+  readonly folderSyncs: FolderSyncs;
   readonly left: LeftSegments;
   readonly removals: Removals;
   /** Undefined where no static server hands files out. */
@@ -66,6 +69,7 @@ export function makeLogContext(env: Env, options: LogContextOptions): LogContext
     pageCache: new PageCache(env.clock, env.disk.cachedBytes ?? 0),
     runs: new RunCache(RUN_CACHE_BYTES),
     decompress: options.decompress,
+    folderSyncs: new FolderSyncs(env.disk),
     left: new LeftSegments(),
     removals: new Removals(env),
     links: options.links,

@@ -77,9 +77,8 @@ export class LogPersister {
     // The producers' state is that of all batches, also of those of which nothing is left.
     const aborted = chunks.map((chunk) => this.#abortedIn(chunk));
     await this.#compact(chunks);
-    for (const [index, { batches }] of chunks.entries()) {
-      await segments.append(joinBatches(batches), batches, aborted[index]);
-    }
+    const batches = chunks.length === 1 ? chunks[0]!.batches : chunks.flatMap((c) => c.batches);
+    await segments.append(joinBatches(batches), batches, aborted.flat());
     this.#log.onSegmentsWrote(chunks.at(-1)!.endOffset);
   }
 
@@ -88,8 +87,7 @@ export class LogPersister {
     const { clock } = this.#path.env;
     const end = chunks.at(-1)!.endOffset;
     const started = clock.monotonic();
-    await segments.sync();
-    await epochs.save(end);
+    await segments.sync((isNameSynced) => epochs.save(end, isNameSynced));
     this.#path.onSegmentSync(clock.monotonic() - started);
     const { failure } = this.#log;
     if (failure instanceof LogDeleted) throw failure;

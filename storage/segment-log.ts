@@ -35,7 +35,7 @@ import {
 } from './segment-queries.ts';
 import { SegmentRemover } from './segment-remover.ts';
 import { swapSegments } from './segment-swap.ts';
-import { SegmentWriter } from './segment-writer.ts';
+import { SegmentWriter, type SyncMore } from './segment-writer.ts';
 import { type ReadRequest, readSegments, readSegmentsNow, scanSegments } from './segments-read.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { SliceBuilder } from './slice-builder.ts';
@@ -190,13 +190,13 @@ export class SegmentLog {
   }
 
   /**
-   * Makes everything that was appended durable, names too. Where the active segment's file is all
-   * there is to be synced, what is appended next does not wait for it.
+   * Makes everything that was appended durable, names too, and with it what `more` does. Where the
+   * active segment's file is all there is to be synced, what is appended next does not wait for it.
    */
-  sync(): Promise<void> {
+  sync(more: SyncMore = nothingMore): Promise<void> {
     const beside = this.failure === undefined && !this.#isRemoved && this.#writer.syncBeside();
-    if (beside) return this.#guard('sync', () => beside);
-    return this.#queue.run(() => this.#guard('sync', () => this.#writer.sync()));
+    if (beside) return this.#guard('sync', () => beside.then(() => more(false)));
+    return this.#queue.run(() => this.#guard('sync', () => this.#writer.sync(more)));
   }
 
   /** Closes the active segment and starts another at the end, unless there is nothing in it. */
@@ -210,7 +210,7 @@ export class SegmentLog {
       this.#guard('restore aborted transactions', async () => {
         const due = aborted.filter((txn) => txn.lastOffset >= this.replayFrom);
         await this.#writer.addAborted(due);
-        await this.#writer.sync();
+        await this.#writer.sync(nothingMore);
       }),
     );
   }
@@ -356,7 +356,7 @@ export class SegmentLog {
       const gone = segments.slice(0, count);
       if (isRecorded) await this.#generations.forget(gone);
       else {
-        await this.#guard('sync', () => this.#writer.sync());
+        await this.#guard('sync', () => this.#writer.sync(nothingMore));
         await this.#generations.leave(gone);
       }
       segments.splice(0, count);
@@ -411,7 +411,7 @@ export class SegmentLog {
       try {
         await forgetKeyFilters(this.#list, segments);
         if (this.failure !== undefined || this.#isRemoved) return;
-        await this.#guard('sync', () => this.#writer.sync());
+        await this.#guard('sync', () => this.#writer.sync(nothingMore));
         await this.#writer.storeIndexes();
       } finally {
         for (const segment of segments) {
@@ -438,6 +438,8 @@ export class SegmentLog {
     return this.#isRemoved ? new LogDeleted(`${this.folder} was deleted`) : error;
   }
 }
+
+async function nothingMore(): Promise<void> {}
 
 function folderOf({ dataDir, topic, partition }: LogPlace): LogFolder {
   return { path: path.join(dataDir, partitionFolderName(topic, partition)) };

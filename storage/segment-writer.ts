@@ -15,6 +15,9 @@ import { RunCursor } from './slice-builder.ts';
 import { SparseMap, SparseSet } from './sparse.ts';
 import type { AbortedTxn } from './txn-index.ts';
 
+/** See SegmentWriter.sync. */
+export type SyncMore = (areNamesSyncedThen: boolean) => Promise<void>;
+
 export class SegmentWriter {
   /** Why the log takes nothing any more. */
   failure: Error | undefined;
@@ -27,6 +30,8 @@ export class SegmentWriter {
   #areNamesSynced = true;
   /** A sync beside the appends. */
   #overlapping: Promise<void> | undefined;
+  /** The sync of a new folder's first file, which runs while the segment is made and written. */
+  #firstSync: Promise<void> | undefined;
 
   constructor(list: SegmentList) {
     this.#list = list;
@@ -137,14 +142,23 @@ export class SegmentWriter {
     const { disk } = this.#list.context.env;
     await disk.makeDir(this.#list.folder.path);
     const metadata = path.join(this.#list.folder.path, PARTITION_METADATA_FILE);
+    await this.#firstSync?.catch(() => {
+      // Its failure is the log's.
+    });
     await disk.remove(metadata);
     const file = await disk.open(metadata, 'create');
     try {
       await file.write([formatPartitionMetadata(this.#list.place.topicId)], 0);
-      await file.sync();
-    } finally {
+    } catch (error) {
       await file.close();
+      throw error;
     }
+    const { log } = this.#list.context.env;
+    const closeFailed = (err: Error) => log.warn({ err, path: file.path }, 'closing a file failed');
+    this.#firstSync = this.#final(file.sync()).finally(() => file.close().catch(closeFailed));
+    this.#firstSync.catch(() => {
+      // Told to who syncs the names.
+    });
     this.#list.hasFolder = true;
   }
 
@@ -173,6 +187,9 @@ export class SegmentWriter {
     await this.#overlapping?.catch(() => {
       // Told to who asked for it, and kept as the log's failure.
     });
+    await this.#firstSync?.catch(() => {
+      // As above.
+    });
     for (const segment of [...this.#dirty.keys()]) this.#unpin(segment);
     await this.#list.context.files.settled();
   }
@@ -197,22 +214,32 @@ export class SegmentWriter {
     return syncing;
   }
 
-  async sync(): Promise<void> {
+  /** `more` makes other files of the folder durable; it is told whether their names are synced then. */
+  async sync(more: SyncMore): Promise<void> {
     await this.#overlapping;
+    const steps = [this.#syncSegments(), more(!this.#areNamesSynced)];
+    // Both are over before either may be tried again.
+    for (const step of await Promise.allSettled(steps)) {
+      if (step.status === 'rejected') throw step.reason;
+    }
+    await this.#syncNames();
+  }
+
+  async #syncSegments(): Promise<void> {
     for (const segment of [...this.#dirty.keys()]) await this.#syncSegment(segment);
     for (const segment of this.#withNewTxns) {
       await segment.storeTxns();
       this.#withNewTxns.delete(segment);
     }
-    await this.#syncNames();
   }
 
   async #syncNames(): Promise<void> {
     const { disk } = this.#list.context.env;
+    await this.#firstSync;
     if (!this.#areNamesSynced) await this.#final(disk.syncDir(this.#list.folder.path));
     this.#areNamesSynced = true;
     if (this.#list.hasFolder && !this.#isFolderSynced) {
-      await this.#final(disk.syncDir(this.#list.place.dataDir));
+      await this.#final(this.#list.context.folderSyncs.sync(this.#list.place.dataDir));
       this.#isFolderSynced = true;
     }
   }

@@ -314,7 +314,9 @@ export const storageOptions = {
     own: true,
     min: 1,
     max: 64,
-    doc: 'How many partitions are written to segments at the same time.',
+    doc:
+      'How many partitions are written to segments at the same time, and synced; one more for each ' +
+      'eight that wait, up to 6.',
   }),
   'journal.file.bytes': long(67108864, {
     own: true,
@@ -325,8 +327,8 @@ export const storageOptions = {
     own: true,
     min: 4194304,
     doc:
-      'The size of the whole journal. At half of it the chunks that pin its oldest file are ' +
-      'flushed.',
+      'The size of the whole journal, with the files that are kept for the next use. At half of it ' +
+      'the chunks that pin its oldest file are flushed.',
   }),
   'journal.write.sync.max.bytes': long(262144, {
     own: true,

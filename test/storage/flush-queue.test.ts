@@ -273,3 +273,20 @@ t.test('a log whose chunks shrink while they are written goes on being written',
   await queue.drained();
   t.equal(queue.chunks, 0);
 });
+
+t.test('when a crowd of logs waits, more of them are persisted at once', async (t) => {
+  const queue = setUp({ parallelism: 1 });
+  const logs = Array.from({ length: 30 }, () => new Target());
+  for (const log of logs) queue.push(log, chunkOf(1), false);
+  const begun = () => logs.filter(({ runs }) => runs.length > 0).length;
+  t.equal(begun(), 4, 'of thirty');
+  let ended = 0;
+  while (ended < 29) {
+    const log = logs[ended++]!;
+    await log.settle();
+  }
+  t.equal(begun(), 30);
+  await logs[29]!.settle();
+  await queue.drained();
+  queue.close();
+});

@@ -1,4 +1,6 @@
 import t from 'tap';
+import type { Disk } from '../../storage/env.ts';
+import { FolderSyncs } from '../../storage/folder-syncs.ts';
 import { StoreWorld, TOPIC } from './store-world.ts';
 
 t.test('data written before a kill survives a power cut after the next start', async (t) => {
@@ -53,3 +55,39 @@ t.test('a data folder in folders that were not there before survives a power cut
     await world.stop();
   }
 });
+
+t.test(
+  'who asks for a sync of a folder gets one that begins later, shared with others',
+  async (t) => {
+    const ends: ((error?: Error) => void)[] = [];
+    const syncDir = () =>
+      new Promise<void>((resolve, reject) => {
+        ends.push((error) => (error === undefined ? resolve() : reject(error)));
+      });
+    const syncs = new FolderSyncs({ syncDir } as unknown as Disk);
+    const done: string[] = [];
+    const ask = (name: string) =>
+      syncs.sync('/data').then(
+        () => done.push(name),
+        () => done.push(`${name} failed`),
+      );
+    const asked = [ask('first'), ask('second'), ask('third')];
+    t.equal(ends.length, 1);
+    ends[0]!(new Error('EIO'));
+    await asked[0];
+    await Promise.resolve();
+    t.equal(ends.length, 2, 'one for both, though the first failed');
+    t.same(done, ['first failed']);
+    asked.push(ask('fourth'));
+    ends[1]!();
+    await Promise.all(asked.slice(0, 3));
+    t.equal(ends.length, 3, 'it had begun too early for the fourth');
+    ends[2]!();
+    await Promise.all(asked);
+    t.same(done, ['first failed', 'second', 'third', 'fourth']);
+    const alone = ask('alone');
+    t.equal(ends.length, 4);
+    ends[3]!();
+    await alone;
+  },
+);
