@@ -72,7 +72,7 @@ const KEEP_ALIVE_MS = 60_000;
  * All sockets are read into one buffer, one after the other: memory made for each read costs more
  * than the reading. Also the most that comes of one socket in one call.
  */
-const READ_BUFFER_BYTES = 64 * 1024;
+const READ_BUFFER_BYTES = 128 * 1024;
 
 /** Where a socket's connection hangs: listeners that need no closure for each socket. */
 const CONNECTION = Symbol('connection');
