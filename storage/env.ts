@@ -81,6 +81,12 @@ export interface Disk {
   link(from: string, to: string): Promise<void>;
   /** Removes a file; nothing happens when there is none. */
   remove(path: string): Promise<void>;
+  /**
+   * The same; a large file that has no other name gives its room back step by step. Its name goes
+   * first, so that nobody opens what is left of it. `rest` is waited for between two steps; when it
+   * gives false, the remainder goes at once. A disk without it removes files well enough.
+   */
+  removeInSteps?(path: string, rest: () => Promise<boolean>): Promise<void>;
   /** Removes a folder and all in it; nothing happens when there is none. */
   removeTree(path: string): Promise<void>;
   /** Makes creations, renames and removals in a folder durable. */

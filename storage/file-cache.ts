@@ -21,6 +21,11 @@ export class CachedFile {
     return this.#users === 0 && this.#file !== undefined;
   }
 
+  /** Somebody has it, or is about to. */
+  get isUsed(): boolean {
+    return this.#users > 0;
+  }
+
   /** The file when it is open now. */
   get open(): DiskFile | undefined {
     return this.#file;

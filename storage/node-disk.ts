@@ -200,6 +200,55 @@ function blocking(disk: Disk): Disk {
   };
 }
 
+/** Freed at once: a few milliseconds for a disk that is told of each block that is free. */
+const REMOVAL_STEP_BYTES = 16 * 1024 * 1024;
+/** After smaller files nobody needs a rest. */
+const LARGE_FILE_BYTES = 1024 * 1024;
+
+async function removeInSteps(filePath: string, rest: () => Promise<boolean>): Promise<void> {
+  let descriptor: number;
+  try {
+    descriptor = await fs.open(filePath, 'r+');
+  } catch {
+    // Without a descriptor it goes as a whole, or that fails and says why.
+    return orNothing(fs.unlink(filePath), undefined);
+  }
+  let size: number;
+  try {
+    const stats = await fs.fstat(descriptor);
+    await orNothing(fs.unlink(filePath), undefined);
+    if (stats.nlink > 1) return;
+    ({ size } = stats);
+    for (let step = Math.ceil(size / REMOVAL_STEP_BYTES) - 1; step > 0; step--) {
+      await fs.ftruncate(descriptor, step * REMOVAL_STEP_BYTES);
+      if (!(await rest())) return;
+    }
+  } finally {
+    await fs.close(descriptor);
+  }
+  if (size > LARGE_FILE_BYTES) await rest();
+}
+
+/** Of a thread that works in the background; the others' is 0, and the system's lowest 19. */
+const BACKGROUND_PRIORITY = 5;
+
+/**
+ * Lets the system prefer all others to the thread that calls. Gives whether it does: only Linux has
+ * priorities of threads, and may be told to refuse them.
+ */
+export function workInBackground(): boolean {
+  const thread = orNothingSync(() => fs.readlinkSync('/proc/thread-self'), undefined);
+  if (thread === undefined) return false;
+  try {
+    os.setPriority(Number(path.basename(thread)), BACKGROUND_PRIORITY);
+    return true;
+  } catch (error) {
+    const { info } = error as { info?: { code?: string } };
+    if (info?.code === 'EACCES' || info?.code === 'EPERM') return false;
+    throw error;
+  }
+}
+
 /** The disk of this machine. */
 export function nodeDisk(): Disk {
   return {
@@ -236,6 +285,7 @@ export function nodeDisk(): Disk {
     remove(filePath) {
       return orNothing(fs.unlink(filePath), undefined);
     },
+    removeInSteps,
     removeTree(folder) {
       return fs.remove(folder);
     },

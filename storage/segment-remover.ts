@@ -36,8 +36,7 @@ export class SegmentRemover {
     env.log.info({ segment: segment.path }, 'a segment was deleted');
     this.#list.context.indexes.forget(segment);
     this.#later(async () => {
-      await this.#forgetLocated(segment);
-      files.retire(segment.file);
+      if (!(await this.#removeFile(segment))) return;
       for (const file of paths) await env.disk.remove(file + suffix);
       this.#names.delete(segment.path);
     });
@@ -59,7 +58,7 @@ export class SegmentRemover {
     for (const segment of segments) this.#list.context.indexes.forget(segment);
     await forgetKeyFilters(this.#list, segments);
     if (!this.#list.hasFolder) return;
-    const { env, files } = this.#list.context;
+    const { env } = this.#list.context;
     const { dataDir, topic, partition } = this.#list.place;
     const name = deletedFolderName(topic, partition, env.random.bytes(16));
     const target = path.join(dataDir, name);
@@ -69,18 +68,29 @@ export class SegmentRemover {
     env.log.info({ folder: target }, 'a partition was deleted');
     this.#later(async () => {
       for (const segment of segments) {
-        await this.#forgetLocated(segment);
-        files.retire(segment.file);
+        if (!(await this.#removeFile(segment))) return;
       }
       await env.disk.removeTree(target);
     });
   }
 
-  /** Locations of its file lead nowhere from now on. */
-  async #forgetLocated(segment: Segment): Promise<void> {
+  /**
+   * Removes the log's file. Who was told where it lies may have it open, and finishes; other
+   * programs had `file.delete.delay.ms`. Gives false when a stop came first.
+   */
+  async #removeFile(segment: Segment): Promise<boolean> {
+    const { files, removals } = this.#list.context;
+    const wasLocated = await this.#forgetLocated(segment);
+    files.retire(segment.file);
+    return removals.removeSegmentFile(segment.path, wasLocated || segment.file.isUsed);
+  }
+
+  /** Locations of its file lead nowhere from now on. Gives whether there were any. */
+  async #forgetLocated(segment: Segment): Promise<boolean> {
     const { left, links } = this.#list.context;
     const name = left.remove(segment);
     if (name !== undefined) await links?.remove(name);
+    return name !== undefined;
   }
 
   /** Removes files after `file.delete.delay.ms`; at the latest the next start does it. */

@@ -114,3 +114,34 @@ t.test('names: made, listed, renamed and removed', async (t) => {
   await disk.removeTree(at('a'));
   t.same(await disk.list(folder), []);
 });
+
+t.test('a large file goes step by step, its name first', async (t) => {
+  const folder = await tempFolder(t);
+  const MIB = 1024 * 1024;
+  const at = path.join(folder, 'large');
+  const made = async () => {
+    const file = await disk.open(at, 'create');
+    await file.truncate(40 * MIB);
+    return file;
+  };
+  const remove = async (goesOn: (round: number) => boolean) => {
+    const file = await made();
+    const sizes: number[] = [];
+    await disk.removeInSteps?.(at, async () => {
+      t.equal(await disk.stat(at), undefined);
+      sizes.push(file.statSync().sizeBytes / MIB);
+      return goesOn(sizes.length);
+    });
+    await file.close();
+    return sizes;
+  };
+  t.same(await remove(() => true), [32, 16, 16], 'the last step is the closing, then a rest');
+  t.same(await remove((round) => round < 1), [32], 'the remainder goes at once');
+  const file = await made();
+  await disk.link(at, path.join(folder, 'backup'));
+  await disk.removeInSteps?.(at, async () => t.fail('a file with another name is not cut'));
+  t.equal(file.statSync().sizeBytes, 40 * MIB);
+  await file.close();
+  t.same(await disk.list(folder), ['backup']);
+  await disk.removeInSteps?.(at, async () => t.fail('there is none'));
+});

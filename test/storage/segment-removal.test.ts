@@ -1,5 +1,7 @@
+import path from 'node:path';
 import t from 'tap';
 import { LogDeleted } from '../../storage/errors.ts';
+import { makeLogContext } from '../../storage/log-context.ts';
 import { SegmentLog } from '../../storage/segment-log.ts';
 import { isDeletedFolderName } from '../../storage/segment-names.ts';
 import {
@@ -112,6 +114,45 @@ t.test('a reader that holds a file reads on when its name has gone', async (t) =
   await log.deleteSegmentsBelow(16);
   await world.clock.advance(60_000);
   t.notOk(world.disk.files().some((file) => file.includes('0000.log')));
+  const slice = await world.clock.run(Promise.resolve(reading));
+  t.ok(Buffer.concat(slice.buffers).equals(Buffer.concat(BATCHES.slice(0, 3))));
+  slice.release();
+});
+
+t.test('files go one after the other, in steps where nobody reads them', async (t) => {
+  const { world, log: made } = await worldOfSegments();
+  await made.close();
+  const mount = world.disk.mount();
+  const cut: string[] = [];
+  const removeInSteps = async (file: string, rest: () => Promise<boolean>) => {
+    cut.push(path.basename(file));
+    await mount.remove(file);
+    await rest();
+  };
+  const disk = new Proxy(mount, {
+    get(target, name) {
+      if (name === 'removeInSteps') return removeInSteps;
+      const value = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const context = makeLogContext(world.env(disk), {
+    buffers: world.buffers,
+    decompress: () => Promise.reject(new Error('nothing is compressed here')),
+  });
+  const log = await SegmentLog.open(context, PLACE, world.options, CLEAN);
+  world.disk.delayMs = ({ name }) => (name === 'read' ? 120_000 : 0);
+  const reading = log.read(0, 500, 8, true);
+  await world.clock.settle();
+  await log.deleteSegmentsBelow(32);
+  await world.clock.advance(60_000);
+  t.same(cut, ['00000000000000000008.log.deleted'], 'the one that is read is not cut');
+  t.notOk(world.disk.files().some((file) => file.includes('0000.log')));
+  await world.clock.advance(10);
+  t.equal(cut.length, 2);
+  await context.removals.stop();
+  t.equal(cut.length, 2, 'a stop leaves the rest to the next start');
+  t.ok(world.disk.files().some((file) => file.includes('24.log.deleted')));
   const slice = await world.clock.run(Promise.resolve(reading));
   t.ok(Buffer.concat(slice.buffers).equals(Buffer.concat(BATCHES.slice(0, 3))));
   slice.release();
