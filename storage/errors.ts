@@ -37,3 +37,9 @@ export class TransactionCoordinatorFenced extends StorageError {}
 
 /** The data folder belongs to another running broker, or is not one. */
 export class DataFolderUnusable extends StorageError {}
+
+/** The process, or the system, has as many files open as it may: what was to be opened was not. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EMFILE' || code === 'ENFILE';
+}

@@ -4,6 +4,7 @@
  */
 
 import type { Disk, DiskFile } from './env.ts';
+import { isOutOfDescriptors } from './errors.ts';
 
 /** One file that is opened when it is needed. Its owner may rename it: `path` says where it is. */
 export class CachedFile {
@@ -122,8 +123,7 @@ export class FileCache {
     try {
       return await cached.acquire(this.#disk);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
+      if (!isOutOfDescriptors(error)) throw error;
       await this.close();
       return cached.acquire(this.#disk);
     }

@@ -104,8 +104,12 @@ export class JournalSeries {
 
   async #makePrepared(): Promise<void> {
     const file = await this.#create();
-    await file.prepare(this.#options.fileBytes);
-    this.#free.push(file);
+    try {
+      await file.prepare(this.#options.fileBytes);
+    } finally {
+      // Without its zeros it is of use all the same.
+      this.#free.push(file);
+    }
   }
 
   /** Makes a free file. */
@@ -119,9 +123,16 @@ export class JournalSeries {
     await disk.makeDir(dir);
     const name = `${String(this.#nextFileNumber++).padStart(8, '0')}.journal`;
     const file = await disk.open(path.join(dir, name), 'create');
-    // The folder itself may be new, too.
-    await disk.syncDir(dir);
-    await disk.syncDir(path.dirname(dir));
+    try {
+      // The folder itself may be new, too.
+      await disk.syncDir(dir);
+      await disk.syncDir(path.dirname(dir));
+    } catch (error) {
+      // The next try takes another name.
+      await file.close();
+      await disk.remove(file.path);
+      throw error;
+    }
     return new JournalFile<JournalSource>(file, 0);
   }
 

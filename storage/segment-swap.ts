@@ -14,12 +14,15 @@
  */
 
 import { type CleanedSegment, CleaningAborted } from './cleaner/cleaning-job.ts';
+import { isOutOfDescriptors } from './errors.ts';
 import type { Generations } from './generations.ts';
 import { SIDE_SUFFIXES } from './log-folder.ts';
 import { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
 import { CLEANED_SUFFIX, LOG_SUFFIX, SWAP_SUFFIX } from './segment-names.ts';
 import type { SegmentRemover } from './segment-remover.ts';
+
+const RETRY_MS = 200;
 
 export interface SwapParts {
   readonly list: SegmentList;
@@ -42,9 +45,18 @@ export async function swapSegments(parts: SwapParts, cleaned: CleanedSegment): P
     await takeAway(list, cleaned);
     throw new CleaningAborted();
   }
+  const { files } = list.context;
+  const held: Segment[] = [];
+  const release = () => {
+    for (const segment of held) files.release(segment.file);
+  };
   try {
     // While their names change they could not be read, and without them aborted records would show.
-    for (const segment of replaced) await segment.txns();
+    for (const segment of replaced) {
+      await segment.txns();
+      await files.acquire(segment.file);
+      held.push(segment);
+    }
     await generations.forget(replaced);
     await disk.syncDir(list.folder.path);
     for (const suffix of [...suffixesOf(cleaned)].reverse()) {
@@ -52,6 +64,7 @@ export async function swapSegments(parts: SwapParts, cleaned: CleanedSegment): P
       await disk.rename(target + CLEANED_SUFFIX, target + SWAP_SUFFIX);
     }
   } catch (error) {
+    release();
     for (const segment of replaced) segment.hasLeft = false;
     await takeAway(list, cleaned).catch((left: unknown) => parts.fail(left));
     throw error;
@@ -61,6 +74,22 @@ export async function swapSegments(parts: SwapParts, cleaned: CleanedSegment): P
   } catch (error) {
     parts.fail(error);
     throw error;
+  } finally {
+    release();
+  }
+}
+
+/** Half done it cannot be left: where there is no descriptor for the folder, one is waited for. */
+async function syncNames({ context, folder }: SegmentList): Promise<void> {
+  const { disk, clock } = context.env;
+  for (;;) {
+    try {
+      await disk.syncDir(folder.path);
+      return;
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error;
+      await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+    }
   }
 }
 
@@ -71,15 +100,14 @@ async function finish(
   replaced: readonly Segment[],
 ): Promise<void> {
   const { disk } = list.context.env;
-  const folder = list.folder.path;
-  await disk.syncDir(folder);
+  await syncNames(list);
   for (const segment of replaced) await remover.removeSegment(segment);
-  await disk.syncDir(folder);
+  await syncNames(list);
   const [log, ...indexes] = suffixesOf(cleaned).map((suffix) => made.pathOf(suffix));
   await disk.rename(log! + SWAP_SUFFIX, log!);
-  await disk.syncDir(folder);
+  await syncNames(list);
   for (const index of indexes) await disk.rename(index + SWAP_SUFFIX, index);
-  await disk.syncDir(folder);
+  await syncNames(list);
   const at = list.segments.indexOf(replaced[0]!);
   list.segments.splice(at, replaced.length, made);
 }

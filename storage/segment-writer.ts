@@ -6,7 +6,7 @@
 
 import path from 'node:path';
 import type { DiskFile } from './env.ts';
-import { LogFailed } from './errors.ts';
+import { isOutOfDescriptors, LogFailed } from './errors.ts';
 import { formatPartitionMetadata, PARTITION_METADATA_FILE } from './meta-properties.ts';
 import { Segment } from './segment.ts';
 import { type BatchExtent, SegmentIndexes } from './segment-indexes.ts';
@@ -252,12 +252,15 @@ export class SegmentWriter {
     if (this.#dirty.has(segment)) this.#unpin(segment);
   }
 
-  /** A sync that fails is never tried again: the pages may be clean now and not on the disk. */
+  /**
+   * A sync that fails is never tried again: the pages may be clean now and not on the disk. Where
+   * there was no descriptor for the folder it was not begun.
+   */
   async #final(sync: Promise<void>): Promise<void> {
     try {
       await sync;
     } catch (error) {
-      this.fail('sync', error);
+      if (!isOutOfDescriptors(error)) this.fail('sync', error);
       throw error;
     }
   }

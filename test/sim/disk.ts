@@ -58,6 +58,8 @@ export class SimDisk {
   delayMs: ((call: DiskCall) => number) | undefined;
   /** Called when `onCall` has ended the process. */
   onEnd: (() => void) | undefined;
+  /** The process stands still until it resolves: what was asked for is done, and not heard of. */
+  held: Promise<void> | undefined;
   /** Calls so far. */
   calls = 0;
   /** Files that the life of the process that runs has open. */
@@ -152,11 +154,20 @@ export class SimDisk {
       const result = this.perform(life, name, at, run, write);
       // An answer comes in a later turn, as from a real disk.
       if (!READ_CALLS.has(name)) await Promise.resolve();
+      await this.#heard(life);
       return result;
     } catch (error) {
-      if (error instanceof ProcessEnded) return new Promise<T>(() => {});
+      if (!(error instanceof ProcessEnded)) await this.#heard(life);
+      if (!this.isAlive(life)) return new Promise<T>(() => {});
       throw error;
     }
+  }
+
+  async #heard(life: number): Promise<void> {
+    if (this.held === undefined) return;
+    await this.held;
+    // Nobody is left who could hear of it.
+    if (!this.isAlive(life)) await new Promise<never>(() => {});
   }
 }
 

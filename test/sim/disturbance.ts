@@ -1,9 +1,9 @@
 /**
  * What goes wrong in a simulated world: processes end, power is cut, disks are full, slow or fail,
- * connections break, stall or carry nothing any more, clocks jump.
+ * connections break, stall or carry nothing any more, clocks jump, processes stand still.
  */
 
-import type { DiskCall, Fate } from './disk.ts';
+import type { CallName, DiskCall, Fate } from './disk.ts';
 import type { SeededRandom } from './random.ts';
 import type { Run } from './run.ts';
 import type { SimWorld } from './world.ts';
@@ -14,6 +14,9 @@ type Work = (run: Run, random: SeededRandom) => Promise<void>;
 const STALL_MS = 4000;
 /** Time for what was kept back to be made up for. */
 const RECOVERY_MS = 1000;
+/** Longer than a client waits, and than a group's session lasts. */
+const LONGEST_HOLD_MS = 15_000;
+const NEEDS_DESCRIPTOR: ReadonlySet<CallName> = new Set(['open', 'readFile', 'list', 'syncDir']);
 
 const TROUBLES = {
   kill: (run, random) => restart(run, random, async () => run.world.kill()),
@@ -35,6 +38,8 @@ const TROUBLES = {
   'failed writes': failWrites,
   'failed sync': (run, random) => restart(run, random, () => failSync(run, random)),
   'slow disk': slowDisk,
+  'no descriptors': noDescriptors,
+  'process held': holdProcess,
   'clock jump': async ({ world }, random) => {
     const hours = random.pick([0.25, 0.25, 3, 48]);
     world.clock.jumpWall((random.fraction() - 0.5) * hours * 3_600_000);
@@ -130,6 +135,21 @@ function fillDisk({ world }: Run, random: SeededRandom): Promise<void> {
     if (name !== 'write' && !isNew) return undefined;
     return { code: 'ENOSPC', writtenBytes: random.below(bytes + 1) };
   });
+}
+
+/** For a while the process has as many files open as it may; what is open works on. */
+function noDescriptors({ world }: Run, random: SeededRandom): Promise<void> {
+  return withFate(world, random, 2000, ({ name }) =>
+    NEEDS_DESCRIPTOR.has(name) ? { code: 'EMFILE' } : undefined,
+  );
+}
+
+/** The process stands still, as after SIGSTOP, while clients lose their patience. */
+async function holdProcess({ world, watchers }: Run, random: SeededRandom): Promise<void> {
+  const forMs = random.pick([300, 3000, LONGEST_HOLD_MS]) * random.fraction();
+  watchers.troubled(world.clock.monotonic() + forMs + RECOVERY_MS);
+  world.network.troubles++;
+  await world.hold(forMs);
 }
 
 /** Some writes fail. */

@@ -27,6 +27,7 @@ export const CODECS = [
   Codec.gzip,
   Codec.snappy,
   Codec.lz4,
+  Codec.zstd,
 ] as const;
 
 export interface Identity {

@@ -168,7 +168,9 @@ class SimulatedConnection implements TransportConnection {
 
   start(events: TransportEvents): void {
     this.events = events;
-    this.deliver();
+    // Its peer may have gone before anybody listened.
+    if (this.isGone) this.network.clock.defer(() => events.gone(undefined));
+    else this.deliver();
   }
 
   write(buffers: readonly Buffer[], sent: () => void): boolean {

@@ -128,6 +128,21 @@ export class SimWorld {
     if (this.#life === life) this.kill();
   }
 
+  /** The process stands still for so long, as after SIGSTOP: what there is for it to hear waits. */
+  async hold(ms: number): Promise<void> {
+    const life = this.#life;
+    if (life === undefined) return;
+    let goOn = () => {};
+    this.disk.held = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    life.hold();
+    await this.sleep(ms);
+    this.disk.held = undefined;
+    goOn();
+    life.goOn();
+  }
+
   /** Looks at the memory that the broker counts. */
   measure(): void {
     if (this.broker === undefined) return;
@@ -156,15 +171,23 @@ export class SimWorld {
   }
 }
 
+/** A connection of a process, whether it reads from it. */
+interface Guarded {
+  readonly connection: TransportConnection;
+  isPaused: boolean;
+}
+
 /** One process. */
 class Life {
   readonly #world: SimWorld;
   readonly #number: number;
   readonly #startedMs: number;
-  readonly #connections = new Set<TransportConnection>();
+  readonly #connections = new Set<Guarded>();
   readonly #listeners = new Set<TransportListener>();
   readonly #timers = new Set<Timer>();
   #isAlive = true;
+  /** While it stands still, what it is to hear of when it goes on. */
+  #unheard: (() => void)[] | undefined;
   #end!: () => void;
   readonly ended: Promise<undefined>;
 
@@ -180,8 +203,36 @@ class Life {
   end(): void {
     this.#isAlive = false;
     for (const listener of this.#listeners) void listener.close();
-    for (const connection of this.#connections) connection.destroy();
+    for (const { connection } of this.#connections) connection.destroy();
     this.#end();
+  }
+
+  hold(): void {
+    this.#unheard = [];
+    for (const { connection } of this.#connections) connection.pause();
+  }
+
+  goOn(): void {
+    const unheard = this.#unheard ?? [];
+    this.#unheard = undefined;
+    for (const run of unheard) this.#hear(run);
+    if (!this.#isAlive) return;
+    for (const { connection, isPaused } of this.#connections) if (!isPaused) connection.resume();
+  }
+
+  /** The process hears of something, now or when it goes on; never when it has ended. */
+  #hear(run: () => void): void {
+    if (!this.#isAlive) return;
+    if (this.#unheard !== undefined) {
+      this.#unheard.push(run);
+      return;
+    }
+    try {
+      run();
+    } catch (error) {
+      // The process ended within this very step: there is nobody left who could hear of it.
+      if (!(error instanceof ProcessEnded)) throw error;
+    }
   }
 
   /** What is held still: nothing may be when the process has stopped in an orderly way. */
@@ -239,23 +290,15 @@ class Life {
 
   #clock(): Clock {
     const { clock } = this.#world;
-    const whileAlive = (run: () => void) => () => {
-      if (!this.#isAlive) return;
-      try {
-        run();
-      } catch (error) {
-        // The process ended within this very step: there is nobody left who could hear of it.
-        if (!(error instanceof ProcessEnded)) throw error;
-      }
-    };
+    const heard = (run: () => void) => () => this.#hear(run);
     return {
       now: () => clock.now(),
       monotonic: () => clock.monotonic() - this.#startedMs,
       // Time moves on by a microsecond at least, as the arithmetic of doubles does not see to.
       setTimer: (delayMs, fire): Timer => {
-        const fired = whileAlive(() => {
-          this.#timers.delete(timer);
-          fire();
+        const fired = heard(() => {
+          // It may have been cancelled by what was heard of before it.
+          if (this.#timers.delete(timer)) fire();
         });
         const set = clock.setTimer(Math.max(delayMs, SHORTEST_WAIT_MS), fired);
         const cancel = () => {
@@ -266,7 +309,7 @@ class Life {
         this.#timers.add(timer);
         return timer;
       },
-      defer: (run) => clock.defer(whileAlive(run)),
+      defer: (run) => clock.defer(heard(run)),
     };
   }
 
@@ -287,8 +330,9 @@ class Life {
       listen: async (options, accept) => {
         const listener = await this.#world.network.listen(options, (connection) => {
           if (!this.#isAlive) return connection.destroy();
-          this.#connections.add(connection);
-          accept(this.#guard(connection));
+          const guarded = { connection, isPaused: false };
+          this.#connections.add(guarded);
+          this.#hear(() => accept(this.#guard(guarded)));
         });
         // The process may have ended meanwhile.
         if (!this.#isAlive) await listener.close();
@@ -303,7 +347,8 @@ class Life {
   }
 
   /** A connection of which an ended process hears nothing, and on which it sends nothing. */
-  #guard(connection: TransportConnection): TransportConnection {
+  #guard(guarded: Guarded): TransportConnection {
+    const { connection } = guarded;
     const isAlive = () => this.#isAlive;
     const whileAlive = (run: () => void) => {
       if (isAlive()) run();
@@ -320,19 +365,27 @@ class Life {
               events.data(chunk);
               this.#world.measure();
             }),
-          drained: () => whileAlive(() => events.drained()),
+          drained: () => this.#hear(() => events.drained()),
           gone: (error) => {
-            this.#connections.delete(connection);
-            whileAlive(() => events.gone(error));
+            this.#connections.delete(guarded);
+            this.#hear(() => events.gone(error));
           },
         }),
       write: (buffers, sent) => {
-        if (isAlive()) return connection.write(buffers, sent);
+        if (isAlive()) return connection.write(buffers, () => this.#hear(sent));
         sent();
         return true;
       },
-      pause: () => whileAlive(() => connection.pause()),
-      resume: () => whileAlive(() => connection.resume()),
+      pause: () =>
+        whileAlive(() => {
+          guarded.isPaused = true;
+          connection.pause();
+        }),
+      resume: () =>
+        whileAlive(() => {
+          guarded.isPaused = false;
+          connection.resume();
+        }),
       end: () => whileAlive(() => connection.end()),
       destroy: () => whileAlive(() => connection.destroy()),
     };

@@ -79,3 +79,33 @@ t.test('no sync that failed is followed by a promise', async (t) => {
   }
   t.ok(refusals > 5, `${refusals} failures ended a log`);
 });
+
+t.test('a time without descriptors is got over without a new start', async (t) => {
+  const isOpening = (name: string) => name === 'open' || name === 'syncDir';
+  const whole = worldOf();
+  let openings = 0;
+  whole.disk.onCall = ({ name }) => {
+    if (isOpening(name)) openings++;
+    return undefined;
+  };
+  await play(whole);
+  for (let first = 8; first <= openings; first++) {
+    const world = worldOf();
+    let count = 0;
+    world.disk.onCall = ({ name }) => {
+      if (!isOpening(name)) return undefined;
+      count++;
+      return count >= first && count < first + 4 ? { code: 'EMFILE' } : undefined;
+    };
+    await play(world);
+    world.disk.onCall = undefined;
+    await world.clock.advance(2000);
+    const end = world.append() + 1;
+    await world.reached('durable', end);
+    await world.clock.run(world.log.flush());
+    t.equal(world.store.gauges().failedLogs, 0, `from opening ${first} on`);
+    await world.powerCut();
+    await world.start();
+    t.ok(world.log.endOffset >= end);
+  }
+});

@@ -7,6 +7,9 @@ import type { Disk, DiskFile, Env } from '../../storage/env.ts';
 import { Journal, type JournalOptions, type JournalSource } from '../../storage/journal.ts';
 import { JournalFile } from '../../storage/journal-file.ts';
 import { type JournalContents, journalKey, readJournal } from '../../storage/journal-replay.ts';
+import { SimClock } from '../sim/clock.ts';
+import { SimDisk } from '../sim/disk.ts';
+import { SeededRandom } from '../sim/random.ts';
 import { FakeSource } from './fake-source.ts';
 
 const DEVICE = 7;
@@ -380,6 +383,52 @@ t.test('a failed write refuses what was not written, and writing resumes by itse
   const contents = await read(env, dir);
   t.same((await replayed(contents, a)).texts, ['before', 'after']);
   await closeParts(contents);
+});
+
+t.test('a file that cannot be made leaves nothing open, and none is made beside it', async (t) => {
+  for (const failing of ['write', 'syncDir'] as const) {
+    const clock = new SimClock();
+    const disk = new SimDisk(clock);
+    const env: Env = {
+      clock,
+      disk: disk.mount(),
+      random: new SeededRandom(1),
+      host: { bootId: 'boot', hostName: 'sim', processId: 1 },
+      log: silentLog,
+    };
+    const dir = '/data/journal';
+    const options: JournalOptions = {
+      dir,
+      fileBytes: 64 * 1024,
+      maxBytes: 1024 * 1024,
+      writeSyncMaxBytes: 8 * 1024,
+      syncMaxMs: 20,
+      device: DEVICE,
+      isDiskQuiet: () => false,
+      onSync: () => {},
+      onPressure: () => {},
+      onStall: () => {},
+    };
+    const journal = new Journal(env, options, 1, 1);
+    const source = new FakeSource(1, 0);
+    const write = async () => {
+      put(journal, source, 'x'.repeat(4096));
+      await clock.advance(1);
+    };
+    await write();
+    disk.onCall = ({ name, path: at }) => {
+      const isHit = name === failing && (name === 'syncDir' || at.endsWith('00000002.journal'));
+      return isHit ? { code: 'EIO' } : undefined;
+    };
+    for (let count = 0; count < 11; count++) await write();
+    t.equal(source.durable, 12, 'the file in use takes what comes');
+    disk.onCall = undefined;
+    for (let count = 0; count < 8; count++) await write();
+    t.equal(source.durable, 20);
+    t.equal(disk.files().length, 2, disk.files().join());
+    await clock.run(journal.close(false));
+    t.equal(disk.openFiles.size, 0, failing);
+  }
 });
 
 t.test('after a failed sync nothing is durable any more', async (t) => {

@@ -7,6 +7,7 @@ import t from 'tap';
 import { BufferPool } from '../../../storage/buffer-pool.ts';
 import { makeLogContext } from '../../../storage/log-context.ts';
 import { readLogFolder } from '../../../storage/log-folder.ts';
+import { TOPIC_ID } from '../store-world.ts';
 import { type CleanerWorld, stateOf } from './cleaner-world.ts';
 import {
   changesAmong,
@@ -64,6 +65,27 @@ t.test('a call that fails leaves the log whole', async (t) => {
     const what = `${code} at call ${at}, ${calls[at - 1]!.name} ${calls[at - 1]!.path}`;
     const world = await prepare();
     await cleanWith(world, (index) => (index === at ? { code } : undefined));
+    const expected = JSON.stringify([...world.stateBelow(world.log.endOffset)].sort());
+    const read = JSON.stringify([...stateOf(await world.readCommitted(0))].sort());
+    if (read !== expected) t.fail(`${what}: another state`);
+    await world.kill();
+    await check(t, world, outcome, what);
+  }
+});
+
+t.test('a cleaning in a time without descriptors leaves a log that goes on', async (t) => {
+  const outcome = await wholeCleaning();
+  const calls = await countCalls();
+  for (const at of changesAmong(calls).filter((_call, index) => index % 3 === 0)) {
+    const what = `EMFILE from call ${at} on, ${calls[at - 1]!.name} ${calls[at - 1]!.path}`;
+    const world = await prepare();
+    let failed = 0;
+    await cleanWith(world, (index, { name }) => {
+      if (index < at || failed === 3 || (name !== 'open' && name !== 'syncDir')) return undefined;
+      failed++;
+      return { code: 'EMFILE' };
+    });
+    t.equal(world.store.get(TOPIC_ID, 0)?.segments.failure, undefined, what);
     const expected = JSON.stringify([...world.stateBelow(world.log.endOffset)].sort());
     const read = JSON.stringify([...stateOf(await world.readCommitted(0))].sort());
     if (read !== expected) t.fail(`${what}: another state`);
