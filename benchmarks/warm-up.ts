@@ -8,7 +8,7 @@ import { SCENARIOS } from './scenarios/index.ts';
 
 const GENERAL_LOADS = ['bulk-12-acks1', 'serial-32-acks1', 'end-to-end-10k', 'hot-8'];
 /** What takes a time of its own, whatever it is told, and so is no load to warm up with. */
-const NO_LOADS = /^(parked|create|delete|compaction)/;
+const NO_LOADS = /^(parked|overload|create|delete|compaction)/;
 const SHORTEST_SECONDS = 0.5;
 /** What a load takes beside its measurement. */
 const BESIDE_SECONDS = 1;

@@ -81,7 +81,8 @@ export class ProduceRun implements Deadline {
     let sizeBytes = 0;
     for (const part of this.parts) if (part.isOpen) sizeBytes += part.sizeBytes;
     if (sizeBytes === 0) return this.#appendFrom(0);
-    const room = this.#context.services.logs.admit(sizeBytes, false);
+    const { services, connection } = this.#context;
+    const room = services.logs.admit(sizeBytes, false, connection);
     return room === undefined ? this.#appendFrom(0) : this.#appendWhenRoom(room);
   }
 

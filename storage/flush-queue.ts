@@ -1,16 +1,18 @@
 /**
  * Sealed chunks on their way to segments, of a fixed size in bytes: when it is full the sources are
- * held back, internal ones only when a reserve is used up too. Partitions are written in the order
- * in which they came, a few at once, each with all its sealed chunks in one write, and then synced,
- * a few at once too. While one is being synced its next chunks are written already, so that who
- * waits for the write alone does not wait for the disk, and a sync covers all that came meanwhile.
+ * held back (held-sources.ts), internal ones only when a reserve is used up too. Partitions are
+ * written in the order in which they came, a few at once, each with all its sealed chunks in one
+ * write, and then synced, a few at once too. While one is being synced its next chunks are written
+ * already, so that who waits for the write alone does not wait for the disk, and a sync covers all
+ * that came meanwhile.
  *
  * Only sealed chunks count, and draining needs nothing that a source could hold, so the queue always
  * empties; open chunks are sealed by age, size, memory or journal pressure.
  */
 
 import type { Env, Timer } from './env.ts';
-import { HoldTimeout, LogFailed } from './errors.ts';
+import { LogFailed } from './errors.ts';
+import { HeldSources } from './held-sources.ts';
 import type { Chunk } from './memory-tail.ts';
 
 /** A log whose chunks are persisted. */
@@ -39,19 +41,13 @@ const RUN_MAX_BYTES = 8 * 1024 * 1024;
 /** A log that has so much unsynced is written to again after its sync: others share the disk. */
 const UNSYNCED_MAX_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 500;
+/** The share of the limit by which small requests may exceed it, rather than wait for large ones. */
+const LIGHT_ALLOWANCE = 1 / 16;
 /** Logs persisted at once before a stop, when there are no clients to be disturbed. */
 const LAST_PARALLELISM = 16;
 /** Of many that wait each has little: one more at once for so many, up to a limit. */
 const CROWD = 8;
 const CROWD_PARALLELISM = 6;
-
-interface Held {
-  readonly bytes: number;
-  readonly internal: boolean;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: Timer;
-}
 
 /** What there is of one log; what is being written or synced stands in neither list. */
 interface Waiting {
@@ -104,7 +100,7 @@ export class FlushQueue {
   readonly #waiting = new Map<FlushTarget, Waiting>();
   readonly #writes = new Stage('write');
   readonly #syncs = new Stage('sync');
-  readonly #held: Held[] = [];
+  readonly #held: HeldSources;
   #idle: (() => void)[] = [];
   #bytes = 0;
   #chunks = 0;
@@ -118,6 +114,8 @@ export class FlushQueue {
     this.#env = env;
     this.#options = options;
     this.#parallelism = options.parallelism;
+    const { limitBytes, holdMaxMs } = options;
+    this.#held = new HeldSources(env.clock, holdMaxMs, limitBytes * LIGHT_ALLOWANCE);
   }
 
   /** Bytes kept alive by sealed chunks. */
@@ -131,7 +129,7 @@ export class FlushQueue {
 
   /** Sources that are held back at present. */
   get held(): number {
-    return this.#held.length;
+    return this.#held.size;
   }
 
   /** Chunks of one log that wait; those that are being persisted are not among them. */
@@ -179,18 +177,12 @@ export class FlushQueue {
   }
 
   /** See LogStore.admit. */
-  admit(bytes: number, internal: boolean): Promise<void> | undefined {
-    if (this.#held.length === 0 && this.#hasRoom(internal)) return undefined;
+  admit(bytes: number, internal: boolean, source?: object): Promise<void> | undefined {
+    if (this.#held.size === 0 && this.#hasRoom(internal)) return undefined;
     if (internal && this.#hasRoom(true)) return undefined;
     if (this.#failing !== undefined) return Promise.reject(this.#failing);
-    return new Promise((resolve, reject) => {
-      const timer = this.#env.clock.setTimer(this.#options.holdMaxMs, () => {
-        this.#held.splice(this.#held.indexOf(held), 1);
-        reject(new HoldTimeout(`no room for ${bytes} bytes in ${this.#options.holdMaxMs} ms`));
-      });
-      const held: Held = { bytes, internal, resolve, reject, timer };
-      this.#held.push(held);
-    });
+    if (!this.#options.isBlocked() && this.#held.passes(bytes, source)) return undefined;
+    return this.#held.hold(bytes, internal, source);
   }
 
   #hasRoom(internal: boolean): boolean {
@@ -200,33 +192,27 @@ export class FlushQueue {
   }
 
   /**
-   * Lets in those held back for whom there is room, oldest first. What each brings is counted as if
+   * Lets in those held back for whom there is room, in turn. What each brings is counted as if
    * it were sealed at once, so that a crowd does not rush in through one gap; those for whom the
    * gap is too small then look again in the next turn.
    */
   wake(): void {
     let granted = 0;
     const room = this.#options.limitBytes - this.#bytes;
-    while (this.#held.length > 0) {
-      const held = this.#held[0]!;
+    for (let held = this.#held.first; held !== undefined; held = this.#held.first) {
       if (!this.#hasRoom(held.internal)) return;
       if (granted > 0 && granted + held.bytes > room) {
         this.#env.clock.defer(() => this.wake());
         return;
       }
       granted += held.bytes;
-      this.#held.shift();
-      held.timer.cancel();
-      held.resolve();
+      this.#held.admitFirst();
     }
   }
 
   /** Writing fails: those held back are refused at once. */
   refuseHeld(error: Error): void {
-    for (const held of this.#held.splice(0)) {
-      held.timer.cancel();
-      held.reject(error);
-    }
+    this.#held.refuseAll(error);
   }
 
   /**
@@ -311,6 +297,7 @@ export class FlushQueue {
     try {
       await waiting.target.sync(run);
       for (const held of heldBytes) this.#discount(held);
+      this.#held.persisted(bytes);
       waiting.unsyncedBytes -= bytes;
       this.#hasFailed = false;
     } catch (error) {

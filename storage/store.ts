@@ -332,10 +332,10 @@ export class Store implements LogStore {
     this.#path.queue.wake();
   }
 
-  admit(sizeBytes: number, internal: boolean): Promise<void> | undefined {
+  admit(sizeBytes: number, internal: boolean, source?: object): Promise<void> | undefined {
     const failure = this.#path.journal.failure;
     if (failure !== undefined) return Promise.reject(failure);
-    return this.#path.queue.admit(sizeBytes, internal);
+    return this.#path.queue.admit(sizeBytes, internal, source);
   }
 
   gauges(): StorageGauges {

@@ -276,9 +276,10 @@ export interface LogStore {
   /**
    * Room for so many bytes from a source: undefined when there is, else a promise that resolves
    * when there is and rejects with HoldTimeout after `produce.hold.max.ms`, or at once with
-   * LogFailed when writing fails. Internal sources draw on a reserve.
+   * LogFailed when writing fails. Internal sources draw on a reserve. Room is shared among the
+   * sources that are told apart by `source`, whatever each asks for.
    */
-  admit(sizeBytes: number, internal: boolean): Promise<void> | undefined;
+  admit(sizeBytes: number, internal: boolean, source?: object): Promise<void> | undefined;
   gauges(): StorageGauges;
   /**
    * Cleans a compacted log below an offset, due or not; false when nothing could be cleaned. Rejects

@@ -7,6 +7,7 @@ import { creation } from './creation.ts';
 import { deletion } from './deletion.ts';
 import { endToEnd } from './end-to-end.ts';
 import { hotReads } from './hot-reads.ts';
+import { overload } from './overload.ts';
 import { parked } from './parked.ts';
 import { produceLatency } from './produce-latency.ts';
 import { produceThroughput } from './produce-throughput.ts';
@@ -20,6 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...catchUp,
   ...hotReads,
   ...parked,
+  ...overload,
   ...creation,
   ...deletion,
   ...compaction,

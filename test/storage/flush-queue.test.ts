@@ -110,6 +110,44 @@ t.test('a crowd does not rush in through one gap', async (t) => {
   t.equal(entered, 3);
 });
 
+t.test('held sources take turns, whatever each asks for', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  queue.push(log, chunkOf(100), false);
+  const [greedy, modest] = [{}, {}];
+  const order: string[] = [];
+  const hold = (name: string, bytes: number, source: object) =>
+    queue.admit(bytes, false, source)!.then(() => {
+      order.push(name);
+    });
+  const held = [1, 2, 3, 4].map((number) => hold(`greedy ${number}`, 90, greedy));
+  held.push(hold('modest 1', 10, modest), hold('modest 2', 10, modest));
+  for (let round = 0; round < 4; round++) {
+    await log.settle();
+    await turn();
+    if (round < 3) queue.push(log, chunkOf(100), false);
+  }
+  await Promise.all(held);
+  t.same(order, ['greedy 1', 'modest 1', 'modest 2', 'greedy 2', 'greedy 3', 'greedy 4']);
+});
+
+t.test('a small request of a source that asks for little passes those that wait', async (t) => {
+  const queue = setUp();
+  const log = new Target();
+  const little = {};
+  queue.push(log, chunkOf(100), false);
+  const held = queue.admit(50, false, {})!;
+  t.equal(queue.admit(3, false, little), undefined);
+  t.equal(queue.admit(3, false, little), undefined);
+  const beyond = queue.admit(1, false, little);
+  t.ok(beyond, 'a sixteenth of the limit is passed by, and no more');
+  t.ok(queue.admit(1, false), 'who is not told apart from others waits');
+  await log.settle();
+  await Promise.all([held, beyond]);
+  queue.push(log, chunkOf(100), false);
+  t.equal(queue.admit(3, false, little), undefined, 'what was persisted has made room again');
+});
+
 t.test('a source that is held too long is refused', async (t) => {
   const queue = setUp({ holdMaxMs: 5 });
   queue.push(new Target(), chunkOf(100), false);
