@@ -17,7 +17,7 @@
 import { MalformedFrame } from '../protocol/reader.ts';
 import type { Clock } from '../storage/env.ts';
 import type { ClientConnection } from './api.ts';
-import { type Dispatcher, UnanswerableRequest } from './dispatch.ts';
+import { type Answered, type Dispatcher, UnanswerableRequest } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
 import type { FramePool } from './frame-pool.ts';
 import { Inbox } from './inbox.ts';
@@ -26,6 +26,7 @@ import type { FrameReader, MemoryBudget } from './memory-budget.ts';
 import type { Metrics, Series } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import type { TransportConnection, TransportEvents } from './transport.ts';
+import type { TurnEnd } from './turn-end.ts';
 
 /** Time for a closing connection's last answers to be made and taken. */
 const ENDING_MS = 5_000;
@@ -62,6 +63,7 @@ export interface ConnectionShared {
   readonly dispatcher: Dispatcher;
   readonly memory: MemoryBudget;
   readonly frames: FramePool;
+  readonly turnEnd: TurnEnd;
   readonly metrics: Metrics;
   readonly log: LimitedLog;
   readonly maxInFlight: number;
@@ -74,7 +76,7 @@ export interface ConnectionShared {
   readonly forget: (connection: Connection) => void;
 }
 
-export class Connection implements ClientConnection, TransportEvents, FrameReader {
+export class Connection implements ClientConnection, TransportEvents, FrameReader, Answered {
   readonly id: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -119,7 +121,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     this.advertised = advertised;
     this.shared = shared;
     this.inbox = new Inbox(shared.maxFrameBytes, memory, shared.frames, clock, this);
-    this.outbox = new Outbox(transport, memory, clock, metrics);
+    this.outbox = new Outbox(transport, shared.turnEnd, memory, clock, metrics);
     this.bytesIn = metrics.counter('network_bytes_in_total');
     this.openedMs = clock.monotonic();
     this.activeMs = this.openedMs;
@@ -284,7 +286,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     memory.take('frames', exchange.decodedBytes);
     this.inFlight.push(exchange);
     try {
-      return dispatcher.start(exchange, (answered) => this.answered(answered));
+      return dispatcher.start(exchange, this);
     } catch (error) {
       this.inFlight.pop();
       this.giveRequest(exchange);
@@ -292,8 +294,8 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
     }
   }
 
-  /** An exchange has its answer; the answers whose turn has come are sent. */
-  private answered(exchange: Exchange): void {
+  /** From the dispatcher: an exchange has its answer; those whose turn has come are sent. */
+  answered(exchange: Exchange): void {
     this.giveRequest(exchange);
     if (this.isClosed || this.outputEnded) {
       exchange.sent();

@@ -45,6 +45,11 @@ export class UnanswerableRequest extends Error {
   }
 }
 
+/** Whoever started a request. */
+export interface Answered {
+  answered(exchange: Exchange): void;
+}
+
 interface Row {
   readonly api: AnyApi;
   readonly first: number;
@@ -107,16 +112,16 @@ export class Dispatcher {
   }
 
   /**
-   * Decodes and handles a request. `finished` is called exactly once, now or later, when the
-   * exchange has its answer. What is given back, if anything, resolves when the next request of
+   * Decodes and handles a request. `owner` is told exactly once, now or later, when the exchange
+   * has its answer. What is given back, if anything, resolves when the next request of
    * the connection may start. Throws MalformedFrame, before anything was done.
    */
-  start(exchange: Exchange, finished: (exchange: Exchange) => void): Promise<void> | undefined {
+  start(exchange: Exchange, owner: Answered): Promise<void> | undefined {
     const { api } = exchange;
     const body = exchange.takeBody();
     if (exchange.unsupported) {
       this.frames.release(body.frame);
-      this.finish(exchange, api.onUnsupportedVersion?.(exchange), undefined, finished);
+      this.finish(exchange, api.onUnsupportedVersion?.(exchange), undefined, owner);
       return undefined;
     }
     const request = decodeRequest(
@@ -130,7 +135,7 @@ export class Dispatcher {
     const asker: Asker<unknown> = {
       done: (value) => {
         this.inFlight.add(-1);
-        this.finish(exchange, value, request, finished);
+        this.finish(exchange, value, request, owner);
         if (api.keepsFrame === true) this.frames.release(body.frame);
       },
       failed: (error) => asker.done(this.errorAnswer(exchange, request, error)),
@@ -152,12 +157,7 @@ export class Dispatcher {
     return undefined;
   }
 
-  private finish(
-    exchange: Exchange,
-    value: unknown,
-    request: unknown,
-    finished: (exchange: Exchange) => void,
-  ): void {
+  private finish(exchange: Exchange, value: unknown, request: unknown, owner: Answered): void {
     const { api } = exchange;
     if (value === CLOSE_CONNECTION) exchange.close();
     else if (value === NO_RESPONSE || exchange.connection.closed) exchange.answerWith([]);
@@ -173,7 +173,7 @@ export class Dispatcher {
     if (tookMs > SLOW_REQUEST_MS) {
       this.log.debug({ ...this.describe(exchange), tookMs }, 'slow request');
     }
-    finished(exchange);
+    owner.answered(exchange);
   }
 
   private encode(exchange: Exchange, value: unknown): Buffer[] {

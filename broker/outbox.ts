@@ -10,13 +10,15 @@ import type { Exchange } from './exchange.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { Metrics, Series } from './metrics.ts';
 import type { TransportConnection } from './transport.ts';
+import type { Flushed, TurnEnd } from './turn-end.ts';
 
 /** Answers must be taken at this rate, after a first allowance, when memory is short. */
 const TAKING_ALLOWANCE_MS = 30_000;
 const TAKING_BYTES_PER_MS = 32;
 
-export class Outbox {
+export class Outbox implements Flushed {
   private readonly transport: TransportConnection;
+  private readonly turnEnd: TurnEnd;
   private readonly memory: MemoryBudget;
   private readonly clock: Clock;
   private readonly bytesOut: Series;
@@ -32,11 +34,13 @@ export class Outbox {
 
   constructor(
     transport: TransportConnection,
+    turnEnd: TurnEnd,
     memory: MemoryBudget,
     clock: Clock,
     metrics: Metrics,
   ) {
     this.transport = transport;
+    this.turnEnd = turnEnd;
     this.memory = memory;
     this.clock = clock;
     this.bytesOut = metrics.counter('network_bytes_out_total');
@@ -78,7 +82,7 @@ export class Outbox {
       return;
     }
     this.ready.push(exchange);
-    if (this.ready.length === 1) queueMicrotask(() => this.flush());
+    if (this.ready.length === 1) this.turnEnd.add(this);
   }
 
   drained(): void {

@@ -13,6 +13,7 @@ import { FramePool } from './frame-pool.ts';
 import type { LimitedLog } from './limited-log.ts';
 import type { Services } from './services.ts';
 import type { Transport, TransportConnection, TransportListener } from './transport.ts';
+import { TurnEnd } from './turn-end.ts';
 
 /** How often idle and late connections are looked for. */
 const CHECK_MS = 1000;
@@ -67,6 +68,7 @@ export class Server {
       maxUnsentBytes: config.get('max.unsent.answer.bytes.per.connection'),
       firstRequestMaxMs: config.get('connections.first.request.max.ms'),
       maxFrameBytes: config.get('socket.request.max.bytes'),
+      turnEnd: new TurnEnd(),
       forget: (connection) => this.forget(connection),
     };
     metrics.gauge('connections').from(() => this.connections.size);
