@@ -30,14 +30,19 @@ export async function replaceFile(disk: Disk, target: string, contents: Buffer):
   await disk.syncDir(path.dirname(target));
 }
 
-/** Replaces a file atomically; durable when its folder is synced. */
-export async function exchangeFile(disk: Disk, target: string, contents: Buffer): Promise<void> {
+/** Replaces a file atomically; durable when its folder is synced, and only if it `isSynced` itself. */
+export async function exchangeFile(
+  disk: Disk,
+  target: string,
+  contents: Buffer,
+  isSynced = true,
+): Promise<void> {
   const temporary = `${target}.tmp`;
   await disk.remove(temporary);
   const file = await disk.open(temporary, 'create');
   try {
     await file.write([contents], 0);
-    await file.sync();
+    if (isSynced) await file.sync();
   } finally {
     await file.close();
   }

@@ -102,6 +102,12 @@ export interface Disk {
    * A disk without it does as well.
    */
   blocking?(): Disk;
+  /**
+   * Whether small calls are to be done at once, stopping the process for microseconds: all but
+   * syncs, reads of files and large writes. For a start and a stop of thousands of logs, which hold
+   * up nobody. A disk without it does as well.
+   */
+  setAtOnce?(isAtOnce: boolean): void;
   /** How large the volume is that a folder lies on; a disk that has no size does without. */
   volume?(folder: string): Promise<VolumeSize>;
 }

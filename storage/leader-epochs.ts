@@ -128,7 +128,8 @@ export class LeaderEpochs {
     const text = contents.toString();
     if (text === this.#stored) return;
     const file = path.join(this.#folder, LEADER_EPOCHS_FILE);
-    if (isNameSynced) await exchangeFile(this.#disk, file, contents);
+    // The first file says what the batches do, all of which are there: a power cut may take it.
+    if (isNameSynced) await exchangeFile(this.#disk, file, contents, this.#stored !== '');
     else await replaceFile(this.#disk, file, contents);
     this.#stored = text;
   }

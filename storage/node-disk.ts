@@ -21,6 +21,9 @@ const CAN_SYNC_FOLDERS = process.platform !== 'win32';
 /** The system leaves to files what programs do not need, mostly far more than this part of all. */
 const CACHED_SHARE = 8;
 
+/** Larger writes may wait for memory that is being written back. */
+const AT_ONCE_MAX_BYTES = 64 * 1024;
+
 /** What the process may have of the machine's memory. */
 function memoryBytes(): number {
   const limit = process.constrainedMemory?.() ?? 0;
@@ -66,13 +69,20 @@ function nothingWritten(path: string): Error {
   return Object.assign(new Error(`a write to ${path} took no byte`), { code: 'EIO' });
 }
 
+/** What all files of a disk go by; see Disk.setAtOnce. */
+interface Pace {
+  isAtOnce: boolean;
+}
+
 class NodeFile implements DiskFile {
   readonly path: string;
   readonly #descriptor: number;
+  readonly #pace: Pace;
 
-  constructor(filePath: string, descriptor: number) {
+  constructor(filePath: string, descriptor: number, pace: Pace) {
     this.path = filePath;
     this.#descriptor = descriptor;
+    this.#pace = pace;
   }
 
   async read(
@@ -114,6 +124,10 @@ class NodeFile implements DiskFile {
 
   async write(buffers: readonly Buffer[], position: number): Promise<void> {
     const total = totalBytes(buffers);
+    if (this.#pace.isAtOnce && total <= AT_ONCE_MAX_BYTES) {
+      this.writeSync(buffers, position);
+      return;
+    }
     let done = 0;
     while (done < total) {
       const vectors = remaining(buffers, done);
@@ -153,8 +167,9 @@ class NodeFile implements DiskFile {
     return statOf(fs.fstatSync(this.#descriptor));
   }
 
-  close(): Promise<void> {
-    return fs.close(this.#descriptor);
+  async close(): Promise<void> {
+    if (this.#pace.isAtOnce) fs.closeSync(this.#descriptor);
+    else await fs.close(this.#descriptor);
   }
 }
 
@@ -178,27 +193,25 @@ function orNothingSync<T, O>(call: () => T, otherwise: O): T | O {
   }
 }
 
-function blocking(disk: Disk): Disk {
-  return {
-    ...disk,
-    async readFile(filePath) {
-      return orNothingSync(() => fs.readFileSync(filePath), undefined);
-    },
-    async stat(filePath) {
-      const stats = fs.statSync(filePath, { throwIfNoEntry: false });
-      return stats === undefined ? undefined : statOf(stats);
-    },
-    async list(folder) {
-      return orNothingSync(() => fs.readdirSync(folder), []).sort();
-    },
-    async makeDir(folder) {
-      fs.mkdirSync(folder, { recursive: true });
-    },
-    async remove(filePath) {
-      orNothingSync(() => fs.unlinkSync(filePath), undefined);
-    },
-  };
-}
+/** The calls that do not return before they are done. */
+const BLOCKING: Pick<Disk, 'readFile' | 'stat' | 'list' | 'makeDir' | 'remove'> = {
+  async readFile(filePath) {
+    return orNothingSync(() => fs.readFileSync(filePath), undefined);
+  },
+  async stat(filePath) {
+    const stats = fs.statSync(filePath, { throwIfNoEntry: false });
+    return stats === undefined ? undefined : statOf(stats);
+  },
+  async list(folder) {
+    return orNothingSync(() => fs.readdirSync(folder), []).sort();
+  },
+  async makeDir(folder) {
+    fs.mkdirSync(folder, { recursive: true });
+  },
+  async remove(filePath) {
+    orNothingSync(() => fs.unlinkSync(filePath), undefined);
+  },
+};
 
 /** Freed at once: a few milliseconds for a disk that is told of each block that is free. */
 const REMOVAL_STEP_BYTES = 16 * 1024 * 1024;
@@ -251,29 +264,41 @@ export function workInBackground(): boolean {
 
 /** The disk of this machine. */
 export function nodeDisk(): Disk {
+  const pace: Pace = { isAtOnce: false };
   return {
     cachedBytes: Math.floor(memoryBytes() / CACHED_SHARE),
     blocking() {
-      return blocking(this);
+      return { ...this, ...BLOCKING };
+    },
+    setAtOnce(isAtOnce) {
+      pace.isAtOnce = isAtOnce;
     },
     async open(filePath, mode) {
-      return new NodeFile(filePath, await fs.open(filePath, FLAGS[mode]));
+      const flags = FLAGS[mode];
+      const descriptor = pace.isAtOnce
+        ? fs.openSync(filePath, flags)
+        : await fs.open(filePath, flags);
+      return new NodeFile(filePath, descriptor, pace);
     },
     readFile(filePath) {
       return orNothing(fs.readFile(filePath), undefined);
     },
     async stat(filePath) {
+      if (pace.isAtOnce) return BLOCKING.stat(filePath);
       const stats = await orNothing(fs.stat(filePath), undefined);
       return stats === undefined ? undefined : statOf(stats);
     },
     async list(folder) {
+      if (pace.isAtOnce) return BLOCKING.list(folder);
       return (await orNothing(fs.readdir(folder), [])).sort();
     },
     async makeDir(folder) {
+      if (pace.isAtOnce) return BLOCKING.makeDir(folder);
       await fs.mkdir(folder, { recursive: true });
     },
-    rename(from, to) {
-      return fs.rename(from, to);
+    async rename(from, to) {
+      if (pace.isAtOnce) fs.renameSync(from, to);
+      else await fs.rename(from, to);
     },
     async link(from, to) {
       try {
@@ -283,6 +308,7 @@ export function nodeDisk(): Disk {
       }
     },
     remove(filePath) {
+      if (pace.isAtOnce) return BLOCKING.remove(filePath);
       return orNothing(fs.unlink(filePath), undefined);
     },
     removeInSteps,

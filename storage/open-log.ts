@@ -176,8 +176,7 @@ async function replay(
     break;
   }
   if (segments.endOffset === from) return;
-  await segments.sync();
-  await log.epochs.save(segments.endOffset);
+  await segments.sync((isNameSynced) => log.epochs.save(segments.endOffset, isNameSynced));
   const facts = { topic, partition, from, end: segments.endOffset };
   files.env.log.info(facts, 'what the journal had of a log was written to its segments');
 }
@@ -252,6 +251,5 @@ async function closeGap(
     const bytes = gapBatch({ from, to, leaderEpoch, timestamp });
     await appendBatches(files, log, [{ bytes, header: readBatchHeader(bytes, 0) }]);
   }
-  await segments.sync();
-  await log.epochs.save(segments.endOffset);
+  await segments.sync((isNameSynced) => log.epochs.save(segments.endOffset, isNameSynced));
 }

@@ -30,8 +30,6 @@ export class SegmentWriter {
   #areNamesSynced = true;
   /** A sync beside the appends. */
   #overlapping: Promise<void> | undefined;
-  /** The sync of a new folder's first file, which runs while the segment is made and written. */
-  #firstSync: Promise<void> | undefined;
 
   constructor(list: SegmentList) {
     this.#list = list;
@@ -142,23 +140,14 @@ export class SegmentWriter {
     const { disk } = this.#list.context.env;
     await disk.makeDir(this.#list.folder.path);
     const metadata = path.join(this.#list.folder.path, PARTITION_METADATA_FILE);
-    await this.#firstSync?.catch(() => {
-      // Its failure is the log's.
-    });
     await disk.remove(metadata);
     const file = await disk.open(metadata, 'create');
     try {
+      // Not synced: where a power cut takes it, the start writes it again (strays.ts).
       await file.write([formatPartitionMetadata(this.#list.place.topicId)], 0);
-    } catch (error) {
+    } finally {
       await file.close();
-      throw error;
     }
-    const { log } = this.#list.context.env;
-    const closeFailed = (err: Error) => log.warn({ err, path: file.path }, 'closing a file failed');
-    this.#firstSync = this.#final(file.sync()).finally(() => file.close().catch(closeFailed));
-    this.#firstSync.catch(() => {
-      // Told to who syncs the names.
-    });
     this.#list.hasFolder = true;
   }
 
@@ -186,9 +175,6 @@ export class SegmentWriter {
   async stop(): Promise<void> {
     await this.#overlapping?.catch(() => {
       // Told to who asked for it, and kept as the log's failure.
-    });
-    await this.#firstSync?.catch(() => {
-      // As above.
     });
     for (const segment of [...this.#dirty.keys()]) this.#unpin(segment);
     await this.#list.context.files.settled();
@@ -235,7 +221,6 @@ export class SegmentWriter {
 
   async #syncNames(): Promise<void> {
     const { disk } = this.#list.context.env;
-    await this.#firstSync;
     if (!this.#areNamesSynced) await this.#final(disk.syncDir(this.#list.folder.path));
     this.#areNamesSynced = true;
     if (this.#list.hasFolder && !this.#isFolderSynced) {

@@ -54,7 +54,7 @@ export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 /** Free buffers kept for the next chunks and reads, while they are needed now and then. */
 const POOL_KEEP_BYTES = 96 * 1024 * 1024;
 /** Logs opened at once at the start. */
-const OPEN_PARALLELISM = 16;
+const OPEN_PARALLELISM = 64;
 /** The longest that opening logs keeps all else waiting. */
 const TURN_MAX_MS = 50;
 
@@ -87,9 +87,11 @@ export async function openStore(
 ): Promise<Store> {
   const folder = await openStoreFolder(env, options.dataDir, options.nodeId);
   const store = new Store(env, options, parts, folder);
+  env.disk.setAtOnce?.(true);
   try {
     await store.openMetadataLog();
   } catch (error) {
+    env.disk.setAtOnce?.(false);
     await folder.lock.release();
     throw error;
   }
@@ -226,6 +228,7 @@ export class Store implements LogStore {
       await this.#checkpoints.logsAreOpen(wasClean);
     } finally {
       progress.end();
+      this.#env.disk.setAtOnce?.(false);
     }
     this.#housekeeping.start();
     const { durationMs, checkedBytes } = progress;
@@ -391,8 +394,6 @@ export class Store implements LogStore {
     this.#sealer.makeRoom();
   }
 
-  // Checkpoints.
-
   #onPersisted(log: LogWriter, sizeBytes: number): void {
     this.#checkpoints.persisted(log, sizeBytes);
     this.#path.queue.wake();
@@ -406,6 +407,7 @@ export class Store implements LogStore {
     this.#sealer.stop();
     await this.#housekeeping.stop();
     const { journal, openChunks, queue } = this.#path;
+    this.#env.disk.setAtOnce?.(true);
     openChunks.sealAll();
     await queue.drained();
     queue.close();
@@ -417,7 +419,8 @@ export class Store implements LogStore {
       await journal.close(isWhole);
       await this.#checkpoints.settled();
       if (isWhole) await this.#checkpoints.saveAll();
-      if ((await this.#closeLogs()) && isWhole) await this.#markClean();
+      if ((await this.#closeLogs()) && isWhole)
+        await writeCleanShutdown(this.#env.disk, this.#options.dataDir, -1);
       else this.#env.log.warn({}, 'not all data could be persisted; the next start recovers it');
     } finally {
       await this.#folder.lock.release();
@@ -437,10 +440,6 @@ export class Store implements LogStore {
     // Segments that were to be removed later are still open.
     await this.#files.files.close();
     return areSynced;
-  }
-
-  async #markClean(): Promise<void> {
-    await writeCleanShutdown(this.#env.disk, this.#options.dataDir, -1);
   }
 }
 

@@ -6,8 +6,13 @@
  */
 
 import path from 'node:path';
+import { replaceFile } from './checkpoint.ts';
 import type { Env } from './env.ts';
-import { PARTITION_METADATA_FILE, parsePartitionMetadata } from './meta-properties.ts';
+import {
+  formatPartitionMetadata,
+  PARTITION_METADATA_FILE,
+  parsePartitionMetadata,
+} from './meta-properties.ts';
 import { parsePartitionFolderName, strayFolderName } from './segment-names.ts';
 
 /** `topicIds`: of the known topics, by name. Gives the names of the folders set aside. */
@@ -27,8 +32,16 @@ export async function setStraysAside(
     const expected = topicIds.get(parsed.topic);
     const contents = await disk.readFile(path.join(folder, PARTITION_METADATA_FILE));
     const found = contents && parsePartitionMetadata(contents);
-    // A folder without an id was made by hand, or its making was cut short: the name decides.
-    if (expected !== undefined && (found === undefined || found === expected)) continue;
+    // A folder without an id was made by hand, or a power cut took it: the name decides.
+    if (expected !== undefined && found === undefined) {
+      await replaceFile(
+        disk,
+        path.join(folder, PARTITION_METADATA_FILE),
+        formatPartitionMetadata(expected),
+      );
+      continue;
+    }
+    if (expected !== undefined && found === expected) continue;
     const target = path.join(
       dataDir,
       strayFolderName(parsed.topic, parsed.partition, env.random.bytes(16)),
