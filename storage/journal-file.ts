@@ -12,6 +12,16 @@ import {
 
 const FIRST_STEP_BYTES = 256 * 1024;
 const LARGEST_STEP_BYTES = 8 * 1024 * 1024;
+const ZEROS = Buffer.alloc(FIRST_STEP_BYTES);
+
+/** So many zeros, over and over the same ones: memory of their own would wake the collector. */
+function zeros(bytes: number): Buffer[] {
+  const buffers: Buffer[] = [];
+  for (let left = bytes; left > 0; left -= ZEROS.length) {
+    buffers.push(left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS);
+  }
+  return buffers;
+}
 
 export class JournalFile<Source> {
   readonly file: DiskFile;
@@ -58,7 +68,7 @@ export class JournalFile<Source> {
   /** Fills the first part of a new file with zeros, before its first use. */
   async prepare(limitBytes: number): Promise<void> {
     const bytes = Math.min(LARGEST_STEP_BYTES, limitBytes);
-    await this.file.write([Buffer.alloc(bytes)], 0);
+    await this.file.write(zeros(bytes), 0);
     this.#allocated = bytes;
     this.#hasFreshZeros = true;
   }
@@ -109,7 +119,7 @@ export class JournalFile<Source> {
       this.#allocating = undefined;
     };
     this.#hasFreshZeros = true;
-    this.#allocating = this.file.write([Buffer.alloc(bytes)], from).then(() => {
+    this.#allocating = this.file.write(zeros(bytes), from).then(() => {
       this.#allocated = Math.max(this.#allocated, from + bytes);
       settle();
     }, settle);

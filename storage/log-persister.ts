@@ -106,7 +106,11 @@ export class LogPersister {
     const { flushedProducers } = this.#log;
     if (flushedProducers.endOffset >= chunk.endOffset) return chunk.aborted;
     const nowMs = this.#path.env.clock.now();
-    for (const { bytes } of chunk.batches) {
+    for (const { bytes, hasProducer, lastOffset } of chunk.batches) {
+      if (!hasProducer) {
+        flushedProducers.passOver(lastOffset + 1);
+        continue;
+      }
       const completed = flushedProducers.append(readBatchHeader(bytes, 0), bytes, 0, nowMs);
       if (completed?.aborted === true) chunk.aborted.push(completed);
     }

@@ -24,6 +24,8 @@ export interface TailBatch {
   readonly sizeBytes: number;
   readonly recordCount: number;
   readonly leaderEpoch: number;
+  /** A producer is known by it. */
+  readonly hasProducer: boolean;
   /** The batch's own bytes. */
   readonly bytes: Buffer;
   readonly extent: SharedBuffer;
@@ -157,6 +159,7 @@ function entryOf(
     sizeBytes: bytes.length,
     recordCount: header.recordCount,
     leaderEpoch,
+    hasProducer: header.producerId >= 0,
     bytes,
     extent,
     keyHashes: undefined,

@@ -195,6 +195,11 @@ export class ProducerStates {
     }
   }
 
+  /** As `append`, for a batch without a producer that ends at an offset. */
+  passOver(endOffset: number): void {
+    this.#endOffset = endOffset;
+  }
+
   /**
    * Remembers a batch that was appended, or is read back; nothing is checked. Gives the transaction
    * that its marker completed. Throws CorruptLog when a control batch cannot be read.
