@@ -3,6 +3,9 @@
  * as it goes, so that the disk's cache never holds much that is to be synced at once and others'
  * syncs need not wait for it; its indexes, as an append would have made them; and the index of the
  * aborted transactions whose markers it has.
+ *
+ * While a piece is synced the next one is made; it waits with its own sync, so that at most two
+ * pieces are not on the disk.
  */
 
 import path from 'node:path';
@@ -42,7 +45,9 @@ export class CleanedFiles {
   #buffered = 0;
   /** Written to the file. */
   #position = 0;
+  /** What is synced, or will be when `#syncing` ends. */
   #synced = 0;
+  #syncing: Promise<void> = Promise.resolve();
 
   private constructor(disk: Disk, file: DiskFile, options: CleanedFilesOptions, pace: Pace) {
     this.#disk = disk;
@@ -90,8 +95,11 @@ export class CleanedFiles {
   async settle(): Promise<void> {
     const written = this.#position - this.#synced;
     if (written < SYNC_BYTES) return;
-    await this.#file.sync();
+    await this.#syncing;
     this.#synced = this.#position;
+    this.#syncing = this.#file.sync();
+    // Its failure is told to who waits for it next.
+    this.#syncing.catch(() => {});
     await this.#pace.spent(written);
   }
 
@@ -99,6 +107,7 @@ export class CleanedFiles {
   async finish(aborted: readonly AbortedTxn[]): Promise<boolean> {
     this.#write();
     await this.#pace.spent(this.#position - this.#synced);
+    await this.#syncing;
     await this.#file.sync();
     await this.#file.close();
     const { offsets, times } = this.#indexes;
@@ -114,6 +123,8 @@ export class CleanedFiles {
 
   /** Takes the files away again. */
   async abandon(): Promise<void> {
+    // A file is not closed under a sync; how that ends does not matter any more.
+    await Promise.allSettled([this.#syncing]);
     await this.#file.close();
     await removeCleaned(this.#disk, this.#options.folder, this.#options.baseOffset);
   }

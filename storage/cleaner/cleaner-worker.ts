@@ -1,11 +1,12 @@
 /**
  * The thread behind cleaner-threads.ts: one cleaning at a time. It makes the world of its cleaning
- * itself: the disk, the clock, and a word of shared memory by which it is told to end.
+ * itself: the disk, the clock, and a word of shared memory by which it is told to end. Those who serve
+ * clients go before it.
  */
 
 import { performance } from 'node:perf_hooks';
 import { parentPort } from 'node:worker_threads';
-import { nodeDisk } from '../node-disk.ts';
+import { nodeDisk, workInBackground } from '../node-disk.ts';
 import { CleanerPace } from './cleaner-pace.ts';
 import { Cleaning } from './cleaning.ts';
 import type { CleaningJob } from './cleaning-job.ts';
@@ -18,6 +19,7 @@ export type CleanerCall =
 const port = parentPort;
 if (port === null) throw new Error('cleaner-worker runs as a worker thread only');
 
+workInBackground();
 const disk = nodeDisk();
 let cleaning: Cleaning | undefined;
 
