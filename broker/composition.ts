@@ -22,6 +22,7 @@ import { LimitedLog } from './limited-log.ts';
 import { Locations } from './locations.ts';
 import type { World } from './main.ts';
 import { MEMORY_USERS, MemoryBudget } from './memory-budget.ts';
+import { MEMORY_PARTS, memoryPartBytes } from './memory-sum.ts';
 import { MetadataLog } from './metadata-log.ts';
 import { Metrics } from './metrics.ts';
 import { ProducerIds } from './producer-ids.ts';
@@ -198,13 +199,19 @@ function storeEvents(metrics: Metrics): StoreEvents {
 }
 
 /** Numbers that others keep, asked for when they are read. */
-function exposeGauges({ metrics, memory, topics, env }: Services, logs: Store): void {
+function exposeGauges(services: Services, logs: Store): void {
+  const { metrics, memory, topics, env, config } = services;
   for (const user of MEMORY_USERS) {
     metrics.gauge('memory_bytes', user).from(() => memory.bytesOf(user));
   }
   metrics.gauge('memory_bytes', 'tails').from(() => logs.gauges().tailBytes);
   metrics.gauge('memory_bytes', 'flush queue').from(() => logs.gauges().queueBytes);
   metrics.gauge('memory_limit_bytes').set(memory.limitBytes);
+  const connections = metrics.gauge('connections');
+  for (const part of MEMORY_PARTS) {
+    const allowed = () => memoryPartBytes(part, config, connections.read());
+    metrics.gauge('memory_allowed_bytes', part).from(allowed);
+  }
   metrics.gauge('tail_bytes').from(() => logs.gauges().tailBytes);
   metrics.gauge('flush_queue_bytes').from(() => logs.gauges().queueBytes);
   metrics.gauge('flush_queue_limit_bytes').from(() => logs.gauges().queueLimitBytes);

@@ -31,7 +31,7 @@ import { reportPartitionError, reportPartitionFault } from './partition-errors.t
 import type { Waiting, WatchEnd } from './watchers.ts';
 
 /** What is read from a file at least, however short memory is. */
-const LEAST_READ_BYTES = 64 * 1024;
+export const LEAST_READ_BYTES = 64 * 1024;
 
 export interface FetchLimits {
   readonly minBytes: number;

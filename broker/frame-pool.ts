@@ -8,11 +8,11 @@
 import { BufferPool } from '../storage/buffer-pool.ts';
 
 /** Free frames kept, while they are needed now and then: what some dozen of large requests take. */
-const KEEP_BYTES = 64 * 1024 * 1024;
+export const FRAME_KEEP_BYTES = 64 * 1024 * 1024;
 const SMALLEST_FRAME_BYTES = 256;
 
 export class FramePool {
-  private readonly pool = new BufferPool(KEEP_BYTES, SMALLEST_FRAME_BYTES);
+  private readonly pool = new BufferPool(FRAME_KEEP_BYTES, SMALLEST_FRAME_BYTES);
 
   /** A buffer of just so many bytes with whatever contents. */
   acquire(sizeBytes: number): Buffer {

@@ -144,6 +144,9 @@ export const METRICS = {
     labels: ['user'],
   }),
   memory_limit_bytes: gauge('bytes', 'The limit memory.max.bytes.'),
+  memory_allowed_bytes: gauge('bytes', 'What the configuration allows to be held, by part.', {
+    labels: ['part'],
+  }),
   tail_bytes: gauge('bytes', 'Bytes kept alive by memory tails that are not queued yet.'),
   flush_queue_bytes: gauge('bytes', 'Bytes queued for being persisted.'),
   flush_queue_limit_bytes: gauge('bytes', 'The limit flush.queue.bytes.'),

@@ -42,7 +42,7 @@ const RUN_MAX_BYTES = 8 * 1024 * 1024;
 const UNSYNCED_MAX_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 500;
 /** The share of the limit by which small requests may exceed it, rather than wait for large ones. */
-const LIGHT_ALLOWANCE = 1 / 16;
+export const LIGHT_ALLOWANCE = 1 / 16;
 /** Logs persisted at once before a stop, when there are no clients to be disturbed. */
 const LAST_PARALLELISM = 64;
 /** Of many that wait each has little: one more at once for so many, up to a limit. */

@@ -51,10 +51,10 @@ export interface LogContextOptions {
 }
 
 const MAX_OPEN_FILES = 512;
-const INDEX_CACHE_BYTES = 32 * 1024 * 1024;
+export const INDEX_CACHE_BYTES = 32 * 1024 * 1024;
 /** Runs that several readers share: some pieces for each of some dozen of readers. */
-const RUN_CACHE_BYTES = 32 * 1024 * 1024;
-const FILTER_CACHE_BYTES = 32 * 1024 * 1024;
+export const RUN_CACHE_BYTES = 32 * 1024 * 1024;
+export const FILTER_CACHE_BYTES = 32 * 1024 * 1024;
 
 export function makeLogContext(env: Env, options: LogContextOptions): LogContext {
   const closeFailed = (error: unknown) => env.log.warn({ err: error }, 'closing a file failed');

@@ -52,7 +52,7 @@ export const METADATA_TOPIC = '__cluster_metadata';
 export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 
 /** Free buffers kept for the next chunks and reads, while they are needed now and then. */
-const POOL_KEEP_BYTES = 96 * 1024 * 1024;
+export const POOL_KEEP_BYTES = 96 * 1024 * 1024;
 /** Logs opened at once at the start. */
 const OPEN_PARALLELISM = 64;
 /** The longest that opening logs keeps all else waiting. */

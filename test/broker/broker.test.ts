@@ -164,6 +164,8 @@ t.test('HTTP is served when it has a listener', async (t) => {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   t.match(text, /^kafka_brokers 1$/m);
   t.match(text, /^tailrace_memory_limit_bytes 268435456$/m);
+  t.match(text, /^tailrace_memory_allowed_bytes\{part="budget"\} 268435456$/m);
+  t.match(text, /^tailrace_memory_allowed_bytes\{part="connections"\} \d+$/m);
 });
 
 t.test('a hundred brokers come and go and leave nothing behind', async (t) => {
