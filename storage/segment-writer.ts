@@ -26,6 +26,8 @@ export class SegmentWriter {
   readonly #dirty = new SparseMap<Segment, DiskFile>();
   /** Segments with aborted transactions that no file has yet. */
   readonly #withNewTxns = new SparseSet<Segment>();
+  /** Segments whose transaction index this process has stored before, and its name. */
+  readonly #withNamedTxns = new SparseSet<Segment>();
   #isFolderSynced: boolean;
   #areNamesSynced = true;
   /** A sync beside the appends. */
@@ -216,6 +218,10 @@ export class SegmentWriter {
     for (const segment of this.#withNewTxns) {
       await segment.storeTxns();
       this.#withNewTxns.delete(segment);
+      // A process that ended, or an attempt that failed, may have made the file: it tells nothing.
+      if (this.#withNamedTxns.has(segment)) continue;
+      this.#withNamedTxns.add(segment);
+      this.#areNamesSynced = false;
     }
   }
 

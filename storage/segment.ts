@@ -417,14 +417,12 @@ export class Segment implements CachedIndexes {
     this.#txns = txns;
   }
 
-  /** Makes the `.txnindex` what is in memory, durably. */
+  /** Makes the `.txnindex` what is in memory, durably but for its name. */
   async storeTxns(): Promise<void> {
     if (this.suffix !== '') return;
     const { table } = await this.txns();
     if (table.count === 0 && !this.#hasTxnIndex) return;
-    const { disk } = this.#context.env;
-    const isNew = await storeTable(disk, this.pathOf(TXN_INDEX_SUFFIX), table, true);
+    await storeTable(this.#context.env.disk, this.pathOf(TXN_INDEX_SUFFIX), table, true);
     this.#hasTxnIndex = true;
-    if (isNew) await disk.syncDir(this.#folder.path);
   }
 }

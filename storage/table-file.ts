@@ -3,14 +3,14 @@
 import type { EntryTable } from './entry-table.ts';
 import type { Disk } from './env.ts';
 
-/** Writes what the file lacks, and cuts what it has too much; true when the file was made. */
+/** Writes what the file lacks, and cuts what it has too much. */
 export async function storeTable(
   disk: Disk,
   file: string,
   table: EntryTable,
   isSynced: boolean,
-): Promise<boolean> {
-  if (table.isStored) return false;
+): Promise<void> {
+  if (table.isStored) return;
   const exists = (await disk.stat(file)) !== undefined;
   if (!exists) table.forgetStored();
   const { bytes, position, count } = table.pending();
@@ -24,5 +24,4 @@ export async function storeTable(
     await opened.close();
   }
   table.markStored(count);
-  return !exists;
 }

@@ -1,8 +1,11 @@
 import t from 'tap';
 import type { Disk } from '../../storage/env.ts';
+import { CompactionChecker } from './checkers/compaction.ts';
 import { SimClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
+import { History, type Place } from './history.ts';
 import { SeededRandom } from './random.ts';
+import { PORT, SimWorld } from './world.ts';
 
 t.test('the same seed gives the same numbers', async (t) => {
   const draw = (seed: number) => {
@@ -171,4 +174,47 @@ t.test('a call can write short, fail, take time, or be the last one', async (t) 
   t.notOk(answered, 'who has ended never hears of it');
   t.ok(last instanceof Promise && after instanceof Promise);
   t.match(await disk.mount().stat('/f'), { sizeBytes: 3 });
+});
+
+t.test('a process that stands still hears of everything later, and of nothing twice', async (t) => {
+  const world = new SimWorld(1);
+  await world.clock.run(world.start());
+  const { clock } = world;
+  const answers: number[] = [];
+  const client = world.network.connect(PORT);
+  client.start({
+    data: () => answers.push(clock.monotonic()),
+    drained: () => {},
+    gone: () => answers.push(-1),
+  });
+  await clock.advance(100);
+  const holding = world.hold(5000);
+  const sentMs = clock.monotonic();
+  // ApiVersions 0 without a client id.
+  client.write(
+    [Buffer.from('0000000a00120000000000010000'.replace(/0000$/, 'ffff'), 'hex')],
+    () => {},
+  );
+  await clock.advance(4000);
+  t.same(answers, [], 'it has not heard of it');
+  await clock.run(holding);
+  await clock.advance(100);
+  t.equal(answers.length, 1);
+  t.ok(answers[0]! >= sentMs + 5000);
+  client.destroy();
+  t.ok(await clock.run(world.stop()));
+  t.same(world.heldAtStop, []);
+});
+
+t.test('a key whose newer record lies behind the end of a reading is not lost', async (t) => {
+  const place: Place = { topic: 'keys', partition: 0, visibility: 'written' };
+  const history = new History(() => 0);
+  const checker = new CompactionChecker(history, place);
+  checker.sent('k', false)(2);
+  const check = checker.reading('reader');
+  checker.sent('k', false)(45);
+  check({ records: [], end: 43, keepsDeletes: true });
+  t.same(history.violations, []);
+  check({ records: [], end: 46, keepsDeletes: true });
+  t.match(history.violations, [{ checker: 'compaction', text: /k at 2 is lost/ }]);
 });

@@ -294,6 +294,40 @@ t.test('aborted transactions above the recovery point are asked for again', asyn
   t.same(await last.abortedTransactions(0, 30), ABORTED, 'they are durable');
 });
 
+t.test('the name of a transaction index is synced, whoever made the file', async (t) => {
+  const batches = batchesFrom(0, 15);
+  const prepare = async () => {
+    const world = new World();
+    const context = world.context();
+    await context.env.disk.makeDir(PLACE.dataDir);
+    await context.env.disk.syncDir('/');
+    const log = SegmentLog.create(context, PLACE, world.options, 0);
+    await append(log, batches.slice(0, 1));
+    await log.sync();
+    await log.append(batches.slice(1), headersOf(batches.slice(1)), ABORTED);
+    return { world, log };
+  };
+  const check = async (world: World, what: string) => {
+    world.disk.powerCut(world.random, 0);
+    const log = await world.open({ ...KILLED, powerLost: true, recoveryPoint: 30 });
+    t.same(await log.abortedTransactions(0, 30), ABORTED, what);
+  };
+  const failed = await prepare();
+  failed.world.disk.onCall = ({ name }) => (name === 'syncDir' ? { code: 'EMFILE' } : undefined);
+  await t.rejects(failed.log.sync(), { message: /EMFILE/ });
+  failed.world.disk.onCall = undefined;
+  await failed.log.sync();
+  await check(failed.world, 'after a sync that was not begun');
+
+  const { world, log } = await prepare();
+  world.disk.onCall = ({ name }) => (name === 'syncDir' ? { ends: 'before' } : undefined);
+  await Promise.race([log.sync(), world.clock.settle()]);
+  world.disk.onCall = undefined;
+  const next = await world.open({ ...KILLED, recoveryPoint: 0 });
+  await next.restoreAborted(ABORTED);
+  await check(world, 'after a kill before the sync');
+});
+
 t.test('a damaged transaction index is asked for again from its segment on', async (t) => {
   const world = new World();
   world.options = { ...OPTIONS, segmentBytes: 600 };
