@@ -10,7 +10,8 @@
  *   the connection, with a topic, with the broker; the read then runs again.
  * - Locations: who asks for them gets, of a partition whose next records are persisted, where they
  *   lie and no records; limits of their own bound them, and their bytes count towards `min_bytes`.
- * - Memory: what is read from files is bounded by what the budget allows, and counted until the
+ * - Memory: what is read from files is bounded by what the budget allows (one read for each answer
+ *   while it is short: a reader that takes no answers must not be given megabytes), counted until the
  *   answer is made. Slices of memory are shared. All are given back when the answer has left.
  *
  * Only what the disk must be asked for makes a promise; reads of one fetch follow one another.
@@ -62,6 +63,8 @@ export class FetchRun<A> extends Later<A> implements Waiting {
   #locatedBytes = 0;
   /** Counted in the memory budget, until the answer is made. */
   #fileBytes = 0;
+  /** Memory is short: what there is, is the answer, and who wants more asks again. */
+  #isCut = false;
   /** The wait is over: whatever there is, is the answer. */
   #isLast = false;
 
@@ -165,7 +168,7 @@ export class FetchRun<A> extends Later<A> implements Waiting {
 
   #isEnough(): boolean {
     const { minBytes, maxWaitMs } = this.#limits;
-    if (this.#isLast || maxWaitMs <= 0 || this.#readable.length === 0) return true;
+    if (this.#isLast || this.#isCut || maxWaitMs <= 0 || this.#readable.length === 0) return true;
     let bytes = 0;
     for (const slice of this.#readable) {
       if (slice.errorCode !== ErrorCode.NONE || slice.diverges) return true;
@@ -192,6 +195,7 @@ export class FetchRun<A> extends Later<A> implements Waiting {
     this.#givenBytes = 0;
     this.#wantsFirst = true;
     this.#locatedBytes = 0;
+    this.#isCut = false;
     const slices = this.#readable;
     for (let i = 0; i < slices.length; i++) {
       const reading = this.#readSlice(slices[i]!);
@@ -373,7 +377,9 @@ export class FetchRun<A> extends Later<A> implements Waiting {
     const leftBytes = this.#leftBytes(slice);
     // Memory is asked as long as anything may fit; the disk not again for a small rest.
     const isInMemory = slice.nextOffset >= log.persistedOffset;
-    return leftBytes > 0 && (isInMemory || leftBytes >= slice.recordBytes);
+    if (leftBytes <= 0 || isInMemory) return leftBytes > 0;
+    if (this.context.services.memory.isShort) this.#isCut = true;
+    return !this.#isCut && leftBytes >= slice.recordBytes;
   }
 
   /** What the limits leave for a slice. */

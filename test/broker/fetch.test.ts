@@ -519,6 +519,23 @@ t.test('reads of files are bounded by what memory is left', async (t) => {
   t.same(topic.logs[0]!.askedBytes, [1024 * 1024], 'a quarter of what is free');
 });
 
+t.test('while memory is short, one read of a file is an answer', async (t) => {
+  const broker = new DataBroker({ 'memory.max.bytes': String(16 * 1024 * 1024) });
+  const topic = broker.topic('t');
+  broker.fill(topic, 0, ['a']);
+  broker.fill(topic, 0, ['b']);
+  const [log] = topic.logs;
+  log!.persist();
+  const read = log!.read.bind(log);
+  log!.read = (from, maxBytes, _limit, atLeastOne) => read(from, maxBytes, from + 1, atLeastOne);
+  const [all] = partitionsOf(await send(broker, [{ topic }]).answer);
+  t.same(offsets(all!.records), [0, 1]);
+  broker.services.memory.take('frames', 13 * 1024 * 1024);
+  const wanted = { minBytes: 100_000, maxWaitMs: 60_000 };
+  const [some] = partitionsOf(await send(broker, [{ topic }], wanted).answer);
+  t.same(offsets(some!.records), [0], 'at once, though it is less than was asked for');
+});
+
 t.test('damage in a file is an error of its partition only', async (t) => {
   const broker = new DataBroker();
   const topic = broker.topic('t', { partitions: 2 });
