@@ -14,6 +14,7 @@
  * there (inbox.ts), the answer's until it has left (outbox.ts).
  */
 
+import { OversizedFrame } from '../protocol/frame.ts';
 import { MalformedFrame } from '../protocol/reader.ts';
 import type { Clock } from '../storage/env.ts';
 import type { ClientConnection } from './api.ts';
@@ -333,6 +334,7 @@ export class Connection implements ClientConnection, TransportEvents, FrameReade
   /** What cannot be read cannot be answered: the connection is of no use any more. */
   private closeFor(error: unknown): void {
     if (error instanceof UnanswerableRequest) this.end(error.reason, { detail: error.message });
+    else if (error instanceof OversizedFrame) this.end('oversized', { detail: error.message });
     else if (error instanceof MalformedFrame) this.end('malformed', { detail: error.message });
     else {
       this.shared.log.error({ err: error, connection: this.id }, 'a request broke the broker');

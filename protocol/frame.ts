@@ -13,6 +13,9 @@ export const FRAME_SIZE_BYTES = 4;
 /** What a mere length can make us ask for. */
 const FIRST_PART_BYTES = 1024 * 1024;
 
+/** A frame above the limit: sound perhaps, and not taken. */
+export class OversizedFrame extends MalformedFrame {}
+
 /** Gives a Buffer of just that many bytes for (the first part of) a frame of so many. */
 export type AllocateFrame = (sizeBytes: number, frameBytes: number) => Buffer;
 
@@ -114,7 +117,8 @@ export class Framer {
     if (this.#sizeBytesRead < FRAME_SIZE_BYTES) return at;
     if (this.#size <= 0 || this.#size > this.maxFrameBytes) {
       this.#chunk = undefined;
-      throw new MalformedFrame(`frame of ${this.#size} bytes, ${this.maxFrameBytes} are allowed`);
+      const Fault = this.#size <= 0 ? MalformedFrame : OversizedFrame;
+      throw new Fault(`frame of ${this.#size} bytes, ${this.maxFrameBytes} are allowed`);
     }
     this.#frame = this.#allocate(Math.min(this.#size, FIRST_PART_BYTES), this.#size);
     return at;

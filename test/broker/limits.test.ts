@@ -5,6 +5,7 @@ import { Config } from '../../broker/config.ts';
 import { systemClock } from '../../broker/main.ts';
 import { FRAME_FLOOR_BYTES } from '../../broker/memory-budget.ts';
 import { ErrorCode } from '../../protocol/errors.ts';
+import { FRAME_SIZE_BYTES } from '../../protocol/frame.ts';
 import { deferred, heartbeatBytes, type LogLine, settle, startServer, until } from './harness.ts';
 
 const OK = { errorCode: ErrorCode.NONE };
@@ -117,6 +118,61 @@ t.test('a request beyond those in flight waits, and is counted', async (t) => {
   t.equal(held(), 1);
   await server.stop(1000);
 });
+
+t.test(
+  'a request of just the largest size is taken, one byte more is a cause of its own',
+  async (t) => {
+    const bytes = heartbeatBytes(1, 'x');
+    for (const room of [1, 0, -1]) {
+      const { connect, server, metrics } = await startServer(() => OK, {
+        settings: { 'socket.request.max.bytes': String(bytes.length - FRAME_SIZE_BYTES + room) },
+      });
+      const closed = (reason: string) => metrics.counter('connections_closed_total', reason).read();
+      const client = connect();
+      client.send(bytes);
+      await until(() => client.frames.length === 1 || closed('oversized') === 1);
+      t.equal(client.frames.length, room < 0 ? 0 : 1, `${room} bytes below the limit`);
+      t.equal(closed('malformed'), 0);
+      await server.stop(1000);
+    }
+  },
+);
+
+t.test(
+  'with as many unsent bytes as may be a request starts, with one more it waits',
+  async (t) => {
+    const answerBytes = await sizeOfAnswer();
+    for (const [limit, starts] of [
+      [answerBytes + 1, true],
+      [answerBytes, true],
+      [answerBytes - 1, false],
+    ] as const) {
+      const wait = deferred<typeof OK>();
+      let started = 0;
+      const handle = (_context: unknown, name: string) => {
+        started += 1;
+        return name === 'first' ? wait.promise : OK;
+      };
+      const { connect, server, metrics } = await startServer(handle, {
+        settings: { 'max.unsent.answer.bytes.per.connection': String(limit) },
+      });
+      const held = () => metrics.counter('requests_held_total', 'answers').read();
+      const client = connect();
+      // The second is answered, and waits for the first: its answer is unsent.
+      client.heartbeat(1, 'first');
+      client.heartbeat(2, 'x');
+      await until(() => started === 2);
+      await settle();
+      client.heartbeat(3, 'x');
+      await until(() => started === 3 || held() === 1);
+      t.equal(started, starts ? 3 : 2, `${answerBytes} bytes unsent, ${limit} may be`);
+      t.equal(held(), starts ? 0 : 1);
+      wait.resolve(OK);
+      await until(() => client.frames.length === 3);
+      await server.stop(1000);
+    }
+  },
+);
 
 t.test('the time for the first request is a configuration', async (t) => {
   const { connect, server } = await startServer(() => OK, {
@@ -356,4 +412,15 @@ function paddedHeartbeat(correlationId: number, name: string, sizeBytes: number)
   const bytes = Buffer.concat([heartbeatBytes(correlationId, name), Buffer.alloc(sizeBytes)]);
   bytes.writeInt32BE(bytes.length - 4, 0);
   return bytes;
+}
+
+/** What one answer counts as while it waits, its length before it included. */
+async function sizeOfAnswer(): Promise<number> {
+  const { connect, server } = await startServer(() => OK);
+  const client = connect();
+  client.heartbeat(1, 'x');
+  await until(() => client.frames.length === 1);
+  const sizeBytes = client.frames[0]!.length + FRAME_SIZE_BYTES;
+  await server.stop(1000);
+  return sizeBytes;
 }
