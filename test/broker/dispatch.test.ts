@@ -33,8 +33,8 @@ const unanswerable: [what: string, bytes: Buffer, reason: string][] = [
   ['a frame without a header', framed(Buffer.from([0])), 'malformed'],
   ['a frame of no bytes', Buffer.from([0, 0, 0, 0]), 'malformed'],
   ['a negative length', Buffer.from([0xff, 0xff, 0xff, 0xff]), 'malformed'],
-  ['a length above the limit', Buffer.from([0x7f, 0xff, 0xff, 0xff]), 'malformed'],
-  ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'malformed'],
+  ['a length above the limit', Buffer.from([0x7f, 0xff, 0xff, 0xff]), 'oversized'],
+  ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'oversized'],
   [
     'a frame too large to decode',
     framed(Buffer.concat([header(12, 0), Buffer.alloc(9e6)])),
