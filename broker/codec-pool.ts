@@ -42,6 +42,8 @@ export interface JobMemory {
 export interface WorkerCodecsOptions {
   readonly clock: Clock;
   readonly memory?: JobMemory;
+  /** Told of each payload that would have become larger than it may. */
+  readonly onTooLarge?: () => void;
   /** Threads at most; two keep one connection's large batch from holding up all others. */
   readonly workers?: number;
   /** A thread without work ends after so long. */
@@ -72,6 +74,7 @@ type Reply = { readonly result: unknown } | { readonly error: Error };
 export class WorkerCodecs implements Codecs {
   readonly #clock: Clock;
   readonly #memory: JobMemory | undefined;
+  readonly #onTooLarge: () => void;
   readonly #maxThreads: number;
   readonly #idleMs: number;
   readonly #threads = new Set<Thread>();
@@ -84,6 +87,7 @@ export class WorkerCodecs implements Codecs {
   constructor(options: WorkerCodecsOptions) {
     this.#clock = options.clock;
     this.#memory = options.memory;
+    this.#onTooLarge = options.onTooLarge ?? (() => {});
     this.#maxThreads = options.workers ?? DEFAULT_WORKERS;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
   }
@@ -97,6 +101,12 @@ export class WorkerCodecs implements Codecs {
    * such job at a time, so that bombs do not take the memory of all threads at once.
    */
   async run<J extends CodecJob>(job: J): Promise<JobResult<J>> {
+    const result = await this.#runBounded(job);
+    if (isTooLarge(result)) this.#onTooLarge();
+    return result;
+  }
+
+  async #runBounded<J extends CodecJob>(job: J): Promise<JobResult<J>> {
     if (job.kind === 'compress' || job.maxBytes <= ORDINARY_BYTES) return this.#enqueue(job);
     const result = await this.#enqueue({ ...job, maxBytes: ORDINARY_BYTES });
     if (!isTooLarge(result)) return result;

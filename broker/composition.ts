@@ -79,7 +79,8 @@ export async function openData(
   const { nodeId } = config;
   const metrics = new Metrics();
   const memory = new MemoryBudget(config.get('memory.max.bytes'), env.clock);
-  const codecs = world.openCodecs(memory);
+  const decompressionsCut = metrics.counter('decompressions_cut_total');
+  const codecs = world.openCodecs(memory, () => decompressionsCut.add());
   closers.add(() => codecs.close());
 
   const logs = await openStore(env, config.storeOptions(), {

@@ -41,7 +41,7 @@ export interface World {
   readonly mostConnections?: number;
   /** Memory of requests' frames; tests have one that makes use after release visible. */
   readonly frames?: FramePool;
-  openCodecs(memory: MemoryBudget): Codecs;
+  openCodecs(memory: MemoryBudget, onTooLarge: () => void): Codecs;
   /** Where compacted logs are cleaned. */
   openCleaners(): Cleaners;
   openHttp(listeners: readonly HostPort[], broker: Broker): Promise<OpenHttp>;
@@ -125,7 +125,8 @@ export function systemWorld(log: Logger): World {
     transport: tcpTransport,
     mostConnections: mostConnections(),
     openCleaners: () => new CleanerThreads(),
-    openCodecs: (memory) => new WorkerCodecs({ clock: systemClock, memory }),
+    openCodecs: (memory, onTooLarge) =>
+      new WorkerCodecs({ clock: systemClock, memory, onTooLarge }),
     openHttp: async (listeners, broker) => {
       const { openHttp } = await import('../http/server.ts');
       return openHttp(listeners, broker);

@@ -147,6 +147,10 @@ export const METRICS = {
   memory_allowed_bytes: gauge('bytes', 'What the configuration allows to be held, by part.', {
     labels: ['part'],
   }),
+  decompressions_cut_total: counter(
+    'batches',
+    'Compressed batches that were given up, since they become larger than they may.',
+  ),
   tail_bytes: gauge('bytes', 'Bytes kept alive by memory tails that are not queued yet.'),
   flush_queue_bytes: gauge('bytes', 'Bytes queued for being persisted.'),
   flush_queue_limit_bytes: gauge('bytes', 'The limit flush.queue.bytes.'),

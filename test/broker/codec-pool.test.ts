@@ -123,7 +123,11 @@ t.test('many jobs share two threads, each gets its own answer', async (t) => {
 });
 
 t.test('what becomes large is made one at a time, in a thread that ends with it', async (t) => {
-  const codecs = new WorkerCodecs({ clock: new ManualClock() });
+  let cut = 0;
+  const onTooLarge = () => {
+    cut += 1;
+  };
+  const codecs = new WorkerCodecs({ clock: new ManualClock(), onTooLarge });
   t.teardown(() => codecs.close());
   // So much of it does not compress that the rest may.
   const data = Buffer.concat([randomBytes(300_000), Buffer.alloc(17 * MIB)]);
@@ -132,8 +136,10 @@ t.test('what becomes large is made one at a time, in a thread that ends with it'
   for (const result of results) {
     t.equal('payload' in result && result.payload.length, data.length);
   }
+  t.equal(cut, 0, 'larger than usual is not too large');
   const bomb = await decompressJob(1, Buffer.alloc(65 * MIB));
   t.match(await codecs.run(bomb), { fault: 'too large' });
+  t.equal(cut, 1);
   await until(() => codecs.threadCount <= 1);
   const small = await codecs.run(await decompressJob(2, Buffer.from('small')));
   t.equal('payload' in small && small.payload.length, 5);
