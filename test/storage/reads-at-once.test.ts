@@ -77,7 +77,9 @@ t.test('nothing is read at once where the system says nothing of its memory', as
 });
 
 t.test('what more was written after than the system holds is waited for', async (t) => {
-  const world = await filled(200, MIB);
+  // Four writes: what is written at once is of one age.
+  const world = await filled(50, MIB);
+  for (let count = 0; count < 3; count++) await grow(world, 50);
   const next = await readWaiting(world, 0, MIB);
   t.equal(await readWaiting(world, next, MIB), 2 * next);
   await world.stop();
