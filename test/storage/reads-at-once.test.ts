@@ -77,9 +77,9 @@ t.test('nothing is read at once where the system says nothing of its memory', as
 });
 
 t.test('what more was written after than the system holds is waited for', async (t) => {
-  // Four writes: what is written at once is of one age.
+  // What is written at once is of one age, and so is what lies in one block of 16 MiB.
   const world = await filled(50, MIB);
-  for (let count = 0; count < 3; count++) await grow(world, 50);
+  for (let count = 0; count < 4; count++) await grow(world, 50);
   const next = await readWaiting(world, 0, MIB);
   t.equal(await readWaiting(world, next, MIB), 2 * next);
   await world.stop();
