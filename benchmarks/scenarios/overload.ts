@@ -40,7 +40,7 @@ const BACK_MS = 10;
 const BACK_LIMIT_MS = 60_000;
 /** What was held is looked at so long after the load has gone. */
 const LEFT_AFTER_MS = 10_000;
-const DESCRIPTORS_LEFT = 20;
+const SOCKETS_LEFT = 20;
 const MEGABYTE = 1e6;
 
 function scenario(name: string, about: string, loads: readonly LoadName[]): Scenario {
@@ -104,7 +104,7 @@ class Overload {
     await sleep(WINDOW_MS);
     const before = clean.begin();
     await sleep(QUIET_MS);
-    const held = { mebibytes: watch.mebibytes, descriptors: watch.descriptors };
+    const held = { mebibytes: watch.mebibytes, sockets: watch.sockets };
     const meter = new Meter(this.#target);
     const under = clean.begin();
     const threads = this.#loads.map((name) => this.#thread(name, bytesPerSecond));
@@ -116,7 +116,7 @@ class Overload {
     const endedMs = performance.now();
     const usualMs = before.acknowledged.figures().p99!.value;
     const backSeconds = await secondsUntilBack(clean, usualMs * BACK_FACTOR + BACK_MS, endedMs);
-    const released = await secondsUntilReleased(watch, held.descriptors, endedMs);
+    const released = await secondsUntilReleased(watch, held.sockets, endedMs);
     const after = clean.begin();
     await sleep(Math.max(QUIET_MS, endedMs + LEFT_AFTER_MS - performance.now()));
     clean.begin();
@@ -127,7 +127,7 @@ class Overload {
       ...after.figures('after'),
       'load there after': lower(establishedSeconds, 's'),
       'latency back after': lower(backSeconds, 's'),
-      'descriptors back after': lower(released, 's'),
+      'connections gone after': lower(released, 's'),
       'memory before': lower(held.mebibytes, 'MiB'),
       'memory, most': lower(watch.peakMebibytes, 'MiB'),
       'memory 10 s after': lower(watch.mebibytes, 'MiB'),
@@ -194,12 +194,12 @@ async function secondsUntilBack(
 
 async function secondsUntilReleased(
   watch: BrokerWatch,
-  descriptors: number,
+  sockets: number,
   endedMs: number,
 ): Promise<number> {
   for (;;) {
     const passedMs = performance.now() - endedMs;
-    const isReleased = !(watch.descriptors > descriptors + DESCRIPTORS_LEFT);
+    const isReleased = !(watch.sockets > sockets + SOCKETS_LEFT);
     if (isReleased || passedMs > BACK_LIMIT_MS) return passedMs / 1000;
     await sleep(WINDOW_MS / 10);
   }
