@@ -127,14 +127,28 @@ def member(task):
 
     consumer.subscribe([task["topic"]], on_assign=gained, on_revoke=lost, on_lost=lost)
     ended = job.told_to_end()
+    is_owed = False
     while not ended.is_set():
         messages = consumer.consume(500, timeout=0.1)
         for message in messages:
             check(message.error())
             tell(message)
-        if messages:
-            consumer.commit(asynchronous=False)
+        if messages or is_owed:
+            is_owed = not commits(consumer)
     consumer.close()
+
+
+def commits(consumer):
+    """Whether the positions are committed; the group may have moved on, and it is to be done again."""
+    try:
+        consumer.commit(asynchronous=False)
+    except ck.KafkaException as error:
+        code = error.args[0].code()
+        if code in (ck.KafkaError.ILLEGAL_GENERATION, ck.KafkaError.REBALANCE_IN_PROGRESS):
+            return False
+        if code != ck.KafkaError._NO_OFFSET:
+            raise
+    return True
 
 
 def transact(task):
