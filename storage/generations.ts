@@ -32,6 +32,7 @@ export class Generations {
   readonly #list: SegmentList;
   #loaded: Promise<Map<number, Generation>> | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #isStopped = false;
   /** The side file has forgotten all that has left. */
   #isStored = true;
   /** Whose files have their names for static servers; see LocatedLinks. */
@@ -43,13 +44,13 @@ export class Generations {
 
   /**
    * The id of a segment's file, 16 hex digits; durable when it resolves. Undefined for a segment
-   * that has left the log.
+   * that has left the log, and after a stop.
    */
   async of(segment: Segment, stat: FileStat): Promise<string | undefined> {
     const { device, inode } = stat;
     const { baseOffset } = segment;
     const generations = await this.#load();
-    if (segment.hasLeft) return undefined;
+    if (segment.hasLeft || this.#isStopped) return undefined;
     const known = generations.get(baseOffset);
     if (known !== undefined && isOf(known, stat)) {
       await this.#saving;
@@ -131,6 +132,14 @@ export class Generations {
   /** Whether the file of a generation has a name for static servers. */
   isLinked(id: string): boolean {
     return this.#linked.has(id);
+  }
+
+  /** Gives no new ones; resolves when what was begun is on the disk, or has failed. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    // Whoever asked for it gets the error.
+    await this.#loaded?.catch(() => {});
+    await this.#saving;
   }
 
   #load(): Promise<Map<number, Generation>> {

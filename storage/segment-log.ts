@@ -400,6 +400,7 @@ export class SegmentLog {
       const { segments, hasFolder } = this.#list;
       // The side file goes with them.
       if (hasFolder) await this.#generations.leave(segments, persisted);
+      await this.#generations.stop();
       await this.#remover.removeAll();
     });
   }
@@ -419,6 +420,7 @@ export class SegmentLog {
           context.indexes.forget(segment);
         }
         await this.#writer.stop();
+        await this.#generations.stop();
       }
     });
   }

@@ -165,6 +165,24 @@ t.test('a segment that leaves while it is being located gets no new generation',
   t.equal(location, undefined);
 });
 
+t.test('a stop waits for a generation that is being written, and no other begins', async (t) => {
+  const world = await filled();
+  let calls = 0;
+  world.disk.delayMs = ({ path }) => {
+    if (!path.endsWith('tailrace-generations.tmp')) return 0;
+    calls++;
+    return 5000;
+  };
+  const locating = world.log.locate(0, 1000);
+  while (calls === 0) await world.clock.advance(1);
+  await world.clock.run(world.store.close());
+  const atTheEnd = calls;
+  const location = await world.clock.run(locating);
+  t.match(location?.generation, /^[0-9a-f]{16}$/);
+  await world.clock.advance(60_000);
+  t.equal(calls, atTheEnd, 'nothing was left to be done');
+});
+
 t.test('for a static server each generation has a name of its own', async (t) => {
   const world = await filled({ linksLocated: true });
   const nameOf = ({ segmentBaseOffset: baseOffset, generation }: Location) =>
