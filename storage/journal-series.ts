@@ -160,6 +160,12 @@ export class JournalSeries {
 
   /** Takes the oldest files out of use as long as nothing holds them. */
   retire(): void {
+    const wasFull = this.usedBytes >= this.#options.maxBytes;
+    this.#retireOldest();
+    if (wasFull && this.usedBytes < this.#options.maxBytes) this.#options.onRoom();
+  }
+
+  #retireOldest(): void {
     while (this.#used.length > 1) {
       const oldest = this.#used[0]!;
       if (oldest.isUnsynced) return;

@@ -53,6 +53,8 @@ export interface JournalOptions {
   readonly isDiskQuiet: () => boolean;
   /** Told how long each sync took, in milliseconds. */
   readonly onSync: (durationMs: number) => void;
+  /** It was full and is not any more: a file has gone out of use. */
+  readonly onRoom: () => void;
   /** The journal is half full: these logs hold its oldest file. */
   readonly onPressure: (sources: Iterable<JournalSource>) => void;
   /** The journal stalled (an error) or resumed (undefined). */

@@ -184,6 +184,7 @@ export class Store implements LogStore {
         device,
         isDiskQuiet: () => this.#path.queue.chunks === 0,
         onSync: events.onJournalSync,
+        onRoom: () => this.#path.queue.wake(),
         onPressure: (sources) => sealAll(sources),
         onStall: (error) => {
           if (error === undefined) this.#path.queue.wake();

@@ -39,6 +39,7 @@ class SyncWorld {
         device: 7,
         isDiskQuiet: () => this.isDiskQuiet,
         onSync: () => {},
+        onRoom: () => {},
         onPressure: () => {},
         onStall: () => {},
       },

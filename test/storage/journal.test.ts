@@ -68,6 +68,7 @@ async function setUp(t: TapTest, more: Partial<JournalOptions> = {}) {
   const env: Env = { ...world, disk };
   const stalls: (Error | undefined)[] = [];
   const pressed: JournalSource[] = [];
+  const rooms: number[] = [];
   const options: JournalOptions = {
     dir,
     fileBytes: 64 * 1024,
@@ -77,12 +78,13 @@ async function setUp(t: TapTest, more: Partial<JournalOptions> = {}) {
     device: DEVICE,
     isDiskQuiet: () => true,
     onSync: () => {},
+    onRoom: () => rooms.push(journal.usedBytes),
     onPressure: (sources) => pressed.push(...sources),
     onStall: (error) => stalls.push(error),
     ...more,
   };
   const journal = new Journal(env, options, 1, 1);
-  return { dir, env, faults, journal, stalls, pressed };
+  return { dir, env, faults, journal, stalls, pressed, rooms };
 }
 
 /** Waits for a condition, looking again after each round of input and output. */
@@ -283,6 +285,33 @@ t.test('a lease that is still needed is written again before its file is used ag
   await journal.close(false);
 });
 
+t.test('room is told of when a file goes, also when a lease was all that held it', async (t) => {
+  const maxBytes = 128 * 1024;
+  const { journal, rooms } = await setUp(t, { maxBytes });
+  const holder = new FakeSource(1, 0);
+  holder.keepsLease = true;
+  holder.lease = 900;
+  put(journal, holder, 'leased');
+  await until(() => holder.leased === 900);
+  const busy = new FakeSource(2, 0);
+  let puts = 0;
+  while (!journal.isFull) {
+    put(journal, busy, 'z'.repeat(7000));
+    puts++;
+    await until(() => busy.durable === puts);
+  }
+  journal.release(holder, 1);
+  journal.release(busy, puts);
+  t.ok(journal.isFull, 'the lease is still there');
+  t.same(rooms, []);
+  holder.lease = 1800;
+  put(journal, holder, 'leased again');
+  await until(() => rooms.length > 0);
+  t.ok(rooms[0]! < maxBytes);
+  t.equal(rooms.length, 1);
+  await journal.close(false);
+});
+
 t.test('a torn tail is cut at every byte, whole groups before it stay', async (t) => {
   const { dir, env, journal } = await setUp(t);
   const a = new FakeSource(1, 0);
@@ -406,6 +435,7 @@ t.test('a file that cannot be made leaves nothing open, and none is made beside 
       device: DEVICE,
       isDiskQuiet: () => false,
       onSync: () => {},
+      onRoom: () => {},
       onPressure: () => {},
       onStall: () => {},
     };
@@ -478,6 +508,7 @@ t.test('bytes of an earlier use of a file are never taken for new', async (t) =>
     device: DEVICE,
     isDiskQuiet: () => true,
     onSync: () => {},
+    onRoom: () => {},
     onPressure: () => {},
     onStall: () => {},
   };
