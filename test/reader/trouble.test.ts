@@ -148,13 +148,29 @@ t.test('compaction', async (t) => {
   followers.url.isLocated(t, 'urlBytes');
 });
 
+interface Gap {
+  readonly offset: number;
+  readonly nextOffset: number;
+}
+
 /** Where numbers are missing, as the events tell it. */
-function gaps(numbers: readonly number[]): { offset: number; nextOffset: number }[] {
-  const found: { offset: number; nextOffset: number }[] = [];
+function gaps(numbers: readonly number[]): Gap[] {
+  const found: Gap[] = [];
   numbers.forEach((nextOffset, i) => {
     const offset = i === 0 ? 0 : numbers[i - 1]! + 1;
     if (nextOffset !== offset) found.push({ offset, nextOffset });
   });
+  return found;
+}
+
+/** Who is overtaken again before he has read anything has one gap, told in two parts. */
+function joined(resets: readonly Gap[]): Gap[] {
+  const found: Gap[] = [];
+  for (const { offset, nextOffset } of resets) {
+    const last = found.at(-1);
+    if (last?.nextOffset === offset) found.splice(-1, 1, { offset: last.offset, nextOffset });
+    else found.push({ offset, nextOffset });
+  }
   return found;
 }
 
@@ -176,7 +192,7 @@ t.test('retention', async (t) => {
   for (const each of followers) {
     each.isInOrder(t);
     t.ok(each.resets.length >= 3, `${each.resets.length} times it was overtaken`);
-    t.same(gaps(each.numbers), each.resets, 'nothing is missing but what was told');
+    t.same(gaps(each.numbers), joined(each.resets), 'nothing is missing but what was told');
     t.equal(each.reading.stats.resets, each.resets.length);
   }
   byFile.isLocated(t, 'fileBytes');
