@@ -14,7 +14,9 @@
 
 import type { Clock, Timer } from '../storage/env.ts';
 
-/** A frame up to this size is read whatever the budget says; a chunk of a socket is no larger. */
+/** The most that comes of a socket at once; also what a connection that is not read on may hold. */
+export const SOCKET_READ_BYTES = 128 * 1024;
+/** A frame up to this size is read whatever the budget says. */
 export const FRAME_FLOOR_BYTES = 64 * 1024;
 /** The share of the limit above which memory is short. */
 const SHORT_ABOVE = 0.75;

@@ -11,7 +11,7 @@ import { POOL_KEEP_BYTES } from '../storage/store.ts';
 import type { Config } from './config.ts';
 import { LEAST_READ_BYTES } from './fetch-run.ts';
 import { FRAME_KEEP_BYTES } from './frame-pool.ts';
-import { FRAME_FLOOR_BYTES } from './memory-budget.ts';
+import { SOCKET_READ_BYTES } from './memory-budget.ts';
 
 export const MEMORY_PARTS = [
   'budget',
@@ -24,8 +24,8 @@ export const MEMORY_PARTS = [
 ] as const;
 export type MemoryPart = (typeof MEMORY_PARTS)[number];
 
-/** What one more connection may hold when the budget is used up: a small frame and a small read. */
-const CONNECTION_BYTES = FRAME_FLOOR_BYTES + LEAST_READ_BYTES;
+/** What one more connection may hold when the budget is used up: what came of it, and a small read. */
+const CONNECTION_BYTES = SOCKET_READ_BYTES + LEAST_READ_BYTES;
 
 /** The most that a part may hold with so many connections. */
 export function memoryPartBytes(part: MemoryPart, config: Config, connections: number): number {

@@ -5,6 +5,7 @@
  */
 
 import net from 'node:net';
+import { SOCKET_READ_BYTES } from './memory-budget.ts';
 
 /** What a connection tells its owner. After `gone` nothing more is told. */
 export interface TransportEvents {
@@ -67,12 +68,6 @@ export interface Transport {
 const WRITE_HIGH_WATER_BYTES = 1024 * 1024;
 /** Silence after which the kernel probes whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
-
-/**
- * All sockets are read into one buffer, one after the other: memory made for each read costs more
- * than the reading. Also the most that comes of one socket in one call.
- */
-const READ_BUFFER_BYTES = 128 * 1024;
 
 /** Where a socket's connection hangs: listeners that need no closure for each socket. */
 const CONNECTION = Symbol('connection');
@@ -225,7 +220,9 @@ export const tcpTransport: Transport = {
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       highWaterMark: WRITE_HIGH_WATER_BYTES,
     });
-    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    // All sockets are read into one buffer, one after the other: memory made for each read costs more
+    // than the reading.
+    const buffer = Buffer.allocUnsafeSlow(SOCKET_READ_BYTES);
     server.on('connection', (socket) => accept(new TcpConnection(socket, buffer)));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
